@@ -1,0 +1,1 @@
+"""Embedplane's operator: EmbeddingModels in, Jobs, Deployments and replica counts out."""

@@ -1,0 +1,1 @@
+"""The EmbeddingModel API: the single source of the CRD."""

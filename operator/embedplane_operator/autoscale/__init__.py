@@ -1,0 +1,1 @@
+"""Replicas from tokens: one loop, PromQL demand, and a pure policy."""

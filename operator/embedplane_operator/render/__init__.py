@@ -1,0 +1,1 @@
+"""Pure functions from a model and settings to manifests, one module per kind."""

@@ -1,0 +1,1 @@
+"""Embedplane's server side: fetch, export, build and serve text-embedding models."""

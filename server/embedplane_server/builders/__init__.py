@@ -1,0 +1,1 @@
+"""Exports become engines: compile, prove against the reference, measure, publish."""

@@ -1,0 +1,1 @@
+"""Inference engines behind one Protocol; their libraries are imported here and in `builders` only."""

@@ -1,0 +1,52 @@
+"""The seam between scheduling and engine libraries: ragged token ids in, float32 vectors out.
+
+An engine knows neither HTTP nor the queue. It is called from one thread at a time and may use more inside.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+Vectors = NDArray[np.float32]
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """Token ids of the texts of one forward pass, special tokens included, without padding.
+
+    `token_ids` holds one sequence a text; none is empty and none is longer than the model's window.
+    """
+
+    token_ids: Sequence[Sequence[int]]
+
+    @property
+    def tokens(self) -> int:
+        """Real tokens: padding is not counted."""
+        return sum(len(ids) for ids in self.token_ids)
+
+    @property
+    def longest(self) -> int:
+        return max(len(ids) for ids in self.token_ids)
+
+
+class Engine(Protocol):
+    """Turns a batch into vectors, by whatever library."""
+
+    @property
+    def dimensions(self) -> int:
+        """Length of each vector."""
+        ...
+
+    def embed(self, batch: Batch) -> Vectors:
+        """Return vectors of shape `[len(batch.token_ids), dimensions]`, in the batch's order.
+
+        Raises `EngineError` when the library fails; the batch is lost, the engine may live on.
+        """
+        ...
+
+    def close(self) -> None:
+        """Free the device. Nothing is called afterwards."""
+        ...

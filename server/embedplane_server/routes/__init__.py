@@ -1,0 +1,1 @@
+"""HTTP doors, one module per API family."""

@@ -1,0 +1,1 @@
+"""Queue, token budget and admission; knows neither HTTP nor engine libraries."""

@@ -1,0 +1,1 @@
+"""The artifact store: content-addressed entries, each complete once its manifest exists."""
