@@ -1,0 +1,98 @@
+"""What can go wrong in a step, told so that a user can act on it.
+
+StepError                 a command ends with this reason, message and exit code
+├── PermanentError        the same inputs fail again: exit 64
+├── TransientError        trying again may help: exit 65
+└── EngineIncompatible    `serve` only, no engine variant fits this machine: exit 66
+EngineError               one batch failed inside an engine library; never ends a command by itself
+
+Foreign exceptions are translated where they are met. Errors of HTTP requests are not here: see `routes/`.
+"""
+
+from enum import IntEnum, StrEnum
+
+
+class ExitCode(IntEnum):
+    """How a command ends; the operator's Jobs act on it (docs/contract.md)."""
+
+    DONE = 0
+    PERMANENT = 64
+    RETRY = 65
+    NO_VARIANT_FITS = 66
+
+
+class PermanentReason(StrEnum):
+    """Reasons of errors that trying again does not mend."""
+
+    REPOSITORY_NOT_FOUND = "RepositoryNotFound"
+    REVISION_NOT_FOUND = "RevisionNotFound"
+    ACCESS_DENIED = "AccessDenied"
+    PATH_NOT_FOUND = "PathNotFound"
+    NO_SAFETENSORS = "NoSafetensors"
+    UNSUPPORTED_MODEL = "UnsupportedModel"
+    INVALID_SETTINGS = "InvalidSettings"
+    CONFORMANCE_FAILED = "ConformanceFailed"
+    BACKEND_UNAVAILABLE = "BackendUnavailable"
+    OUT_OF_MEMORY = "OutOfMemory"
+
+
+class TransientReason(StrEnum):
+    """Reasons of errors that may be gone at the next attempt."""
+
+    HUB_UNAVAILABLE = "HubUnavailable"
+    DIGEST_MISMATCH = "DigestMismatch"
+    STORE_UNAVAILABLE = "StoreUnavailable"
+    EXPORT_MISSING = "ExportMissing"
+    INTERNAL_ERROR = "InternalError"
+
+
+class StepError(Exception):
+    """Ends a command. `reason` becomes a condition's reason, `message` says what is wrong, where and what to do."""
+
+    exit_code: ExitCode
+
+    def __init__(self, reason: str, message: str) -> None:
+        super().__init__(message)
+        self.reason = str(reason)
+        self.message = message
+
+
+class PermanentError(StepError):
+    """The same inputs fail again."""
+
+    exit_code = ExitCode.PERMANENT
+
+    def __init__(self, reason: PermanentReason, message: str) -> None:
+        super().__init__(reason, message)
+
+
+class TransientError(StepError):
+    """Trying again may help."""
+
+    exit_code = ExitCode.RETRY
+
+    def __init__(self, reason: TransientReason, message: str) -> None:
+        super().__init__(reason, message)
+
+
+class EngineIncompatible(StepError):  # noqa: N818 -- the word of the EmbeddingModel's condition
+    """The store has engines for the key, but none that this machine can run."""
+
+    exit_code = ExitCode.NO_VARIANT_FITS
+
+    def __init__(self, message: str) -> None:
+        super().__init__("EngineIncompatible", message)
+
+
+class EngineError(Exception):
+    """An engine library failed on one batch; the message is the library's."""
+
+
+def invalid_settings(message: str) -> PermanentError:
+    """Return the error for settings that cannot be used as they are written."""
+    return PermanentError(PermanentReason.INVALID_SETTINGS, message)
+
+
+def unsupported_model(message: str) -> PermanentError:
+    """Return the error for a model whose files, modules or architecture cannot be served."""
+    return PermanentError(PermanentReason.UNSUPPORTED_MODEL, message)

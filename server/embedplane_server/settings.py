@@ -1,0 +1,164 @@
+"""Every command's settings, read from `EMBEDPLANE_*` variables of a mapping exactly as docs/contract.md lists them.
+
+Nothing here reads the process environment by itself: `__main__` passes it in, tests pass a dict.
+"""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+from pydantic.alias_generators import to_camel
+
+from embedplane_server.errors import invalid_settings
+
+PREFIX = "EMBEDPLANE_"
+
+Backend = Literal["openvino", "tensorrt", "tensorrt-llm"]
+Precision = Literal["auto", "float32", "bfloat16", "float16"]
+ExportFormat = Literal["openvino", "onnx"]
+Pooling = Literal["cls", "lasttoken", "max", "mean", "mean_sqrt_len_tokens", "weightedmean"]
+
+
+def _parse_json(value: Any) -> Any:  # noqa: ANN401 -- anything that JSON or a caller in Python may hold
+    if not isinstance(value, str):
+        return value
+    try:
+        return json.loads(value)
+    except json.JSONDecodeError as error:
+        raise ValueError(f"is not valid JSON: {error}") from error
+
+
+FromJson = BeforeValidator(_parse_json)
+
+
+class Document(BaseModel):
+    """A JSON object inside a variable: camelCase outside, typos are errors."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", alias_generator=to_camel, populate_by_name=True)
+
+
+class HuggingFaceSource(Document):
+    """A repository of a hub that speaks the Hugging Face hub's HTTP interface."""
+
+    repo: str = Field(min_length=1)
+    revision: str = Field(default="main", min_length=1)
+    endpoint: str | None = None
+
+
+class Source(Document):
+    """Where a model comes from: exactly one of a hub repository and a folder."""
+
+    hugging_face: HuggingFaceSource | None = None
+    path: Path | None = None
+
+    @model_validator(mode="after")
+    def _exactly_one(self) -> Self:
+        if (self.hugging_face is None) == (self.path is None):
+            raise ValueError("needs exactly one of huggingFace and path")
+        return self
+
+
+class Overrides(Document):
+    """What `spec.embedding` says instead of the model's own files; None means: as the files say."""
+
+    pooling: Pooling | None = None
+    normalize: bool | None = None
+    max_sequence_length: int | None = Field(default=None, ge=1)
+    prompts: dict[str, str] | None = None
+    default_prompt: str | None = None
+
+
+class Gpu(Document):
+    """The GPU that an engine is built for."""
+
+    name: str
+    compute_capability: str
+
+
+class EngineSettings(Document):
+    """What an engine is built for; without `gpu` it is the CPU."""
+
+    backend: Backend
+    precision: Precision = "auto"
+    gpu: Gpu | None = None
+
+
+class Settings(BaseModel):
+    """What all commands take."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", protected_namespaces=())
+
+    store: str = "file:///store"
+    log_level: Literal["debug", "info", "warning", "error"] = "info"
+    termination_log: Path = Path("/dev/termination-log")
+
+    @classmethod
+    def from_environment(cls, environment: Mapping[str, str]) -> Self:
+        """Return the settings that `EMBEDPLANE_*` variables hold; an unknown one is a typo and an error."""
+        given = {name: value for name, value in environment.items() if name.startswith(PREFIX)}
+        known = {PREFIX + field.upper(): field for field in cls.model_fields}
+        if unknown := sorted(given.keys() - known.keys()):
+            raise invalid_settings(
+                f"{unknown[0]} is not a setting of this command; known are {', '.join(known)}. Remove or correct it."
+            )
+        try:
+            return cls.model_validate({known[name]: value for name, value in given.items()})
+        except ValidationError as error:
+            raise invalid_settings(_explain(error)) from error
+
+
+def _explain(error: ValidationError) -> str:
+    problems = []
+    for problem in error.errors(include_url=False, include_context=False):
+        variable, *inside = problem["loc"] or ("",)
+        where = ".".join([f"{PREFIX}{variable}".upper(), *(str(part) for part in inside)])
+        message = problem["msg"].removeprefix("Value error, ")
+        problems.append(f"{where} is missing; set it" if problem["type"] == "missing" else f"{where}: {message}")
+    return "; ".join(problems)
+
+
+class FetchSettings(Settings):
+    """Settings of `fetch`."""
+
+    source: Annotated[Source, FromJson]
+    token_file: Path | None = None
+    overrides: Annotated[Overrides, FromJson] = Overrides()
+    engine: Annotated[EngineSettings, FromJson]
+
+
+class ExportSettings(Settings):
+    """Settings of `export`."""
+
+    model_digest: str = Field(min_length=1)
+    overrides: Annotated[Overrides, FromJson] = Overrides()
+    format: ExportFormat
+
+
+class BuildSettings(Settings):
+    """Settings of `build`."""
+
+    export_key: str = Field(min_length=1)
+    engine: Annotated[EngineSettings, FromJson]
+    minimum_cosine: float = Field(default=0.999, gt=0, le=1)
+    max_batch_tokens: int | None = Field(default=None, ge=1)
+    threads: int = Field(ge=1)
+
+
+class ServeSettings(Settings):
+    """Settings of `serve`."""
+
+    engine_key: str = Field(min_length=1)
+    model_name: str = Field(min_length=1)
+    served_model_names: Annotated[tuple[str, ...], FromJson] = Field(min_length=1)
+    vector_space: str = Field(min_length=1)
+    host: str = "0.0.0.0"
+    port: int = Field(default=8080, ge=0, le=65535)
+    threads: int = Field(ge=1)
+    max_batch_tokens: int | None = Field(default=None, ge=1)
+    max_queued_tokens: int | None = Field(default=None, ge=1)
+    max_request_seconds: float = Field(default=300, gt=0)
+    max_connection_seconds: float = Field(default=60, gt=0)
+    drain_delay_seconds: float = Field(default=10, ge=0)
+    minimum_cosine: float = Field(default=0.999, gt=0, le=1)
