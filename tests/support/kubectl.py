@@ -1,0 +1,88 @@
+"""The cluster as a user sees it: kubectl, with JSON in and out."""
+
+import json
+import subprocess
+from dataclasses import dataclass
+from typing import Any
+
+from tests.support.waiting import wait_for
+
+Manifest = dict[str, Any]
+
+
+class KubectlError(AssertionError):
+    """kubectl said no; the message is what the user would read."""
+
+
+@dataclass(frozen=True)
+class Kubectl:
+    """kubectl bound to one namespace; KUBECONFIG comes from the environment."""
+
+    namespace: str = "default"
+
+    def run(self, *arguments: str, stdin: str | None = None, timeout: float = 120) -> str:
+        """Run kubectl and return what it printed; raise KubectlError with its complaint."""
+        command = ["kubectl", "--namespace", self.namespace, *arguments]
+        done = subprocess.run(command, input=stdin, capture_output=True, text=True, timeout=timeout, check=False)
+        if done.returncode != 0:
+            raise KubectlError(done.stderr.strip())
+        return done.stdout
+
+    def apply(self, manifest: Manifest, *options: str) -> None:
+        self.run("apply", "-f", "-", *options, stdin=json.dumps(manifest))
+
+    def get(self, kind: str, name: str) -> Manifest | None:
+        """Return the object, or None when there is none."""
+        printed = self.run("get", kind, name, "-o", "json", "--ignore-not-found")
+        return json.loads(printed) if printed.strip() else None
+
+    def list(self, kind: str, selector: str = "") -> list[Manifest]:
+        chosen = ["-l", selector] if selector else []
+        items: list[Manifest] = json.loads(self.run("get", kind, "-o", "json", *chosen))["items"]
+        return items
+
+    def names(self, kind: str, selector: str = "") -> set[str]:
+        return {item["metadata"]["name"] for item in self.list(kind, selector)}
+
+    def patch(self, kind: str, name: str, patch: Manifest, *options: str) -> None:
+        self.run("patch", kind, name, "--type=merge", "-p", json.dumps(patch), *options)
+
+    def delete(self, kind: str, name: str, *options: str, timeout: float = 120) -> None:
+        self.run("delete", kind, name, *options, timeout=timeout)
+
+    def condition(self, name: str, condition_type: str, kind: str = "embeddingmodel") -> Manifest | None:
+        """Return one condition of an object, or None."""
+        found = self.get(kind, name) or {}
+        conditions = found.get("status", {}).get("conditions", [])
+        return next((each for each in conditions if each["type"] == condition_type), None)
+
+    def wait_for_condition(
+        self, name: str, condition_type: str, status: str, *, reason: str | None = None, within: float = 120
+    ) -> Manifest:
+        """Wait until the condition has this status (and reason) for the newest generation, and return it."""
+
+        def look() -> Manifest | None:
+            found = self.get("embeddingmodel", name) or {}
+            generation = found.get("metadata", {}).get("generation")
+            for each in found.get("status", {}).get("conditions", []):
+                matches = each["type"] == condition_type and each["status"] == status and reason in (None, each["reason"])
+                if matches and each.get("observedGeneration") == generation:
+                    return dict(each)
+            return None
+
+        wanted = f"{name}: {condition_type}={status} {reason or ''}"
+        return wait_for(wanted, look, within=within, pause=0.5, explain=lambda: self.explain(name))
+
+    def wait_ready(self, name: str, within: float = 420) -> Manifest:
+        """Wait until the model is Ready and return it."""
+        self.wait_for_condition(name, "Ready", "True", within=within)
+        found = self.get("embeddingmodel", name)
+        assert found is not None
+        return found
+
+    def explain(self, name: str) -> str:
+        """What a person would look at when a wait failed."""
+        model = self.get("embeddingmodel", name) or {}
+        pods = self.run("get", "pods,jobs,deployments,pvc", "-o", "wide")
+        events = self.run("get", "events", "--sort-by=.lastTimestamp")
+        return f"\n{json.dumps(model.get('status'), indent=1)}\n{pods}\n{events[-6000:]}"
