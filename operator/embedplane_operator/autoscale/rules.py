@@ -1,0 +1,56 @@
+"""What the user allows the autoscaler to do: bounds, targets and `behavior`, with the defaults of autoscaling/v2.
+
+Plain data. `behavior.py` applies the two directions, `policy.py` the rest.
+"""
+
+from dataclasses import dataclass
+from typing import Literal
+
+PolicyType = Literal["Pods", "Percent"]
+SelectPolicy = Literal["Max", "Min", "Disabled"]
+
+TOLERANCE = 0.1
+
+
+@dataclass(frozen=True)
+class ChangePolicy:
+    """At most `value` pods, or percent of the replicas, within `period_seconds`."""
+
+    type: PolicyType
+    value: int
+    period_seconds: int
+
+
+@dataclass(frozen=True)
+class DirectionRules:
+    """How fast replicas may change in one direction, and for how long a recommendation must last before they do."""
+
+    stabilization_window_seconds: float
+    policies: tuple[ChangePolicy, ...]
+    select_policy: SelectPolicy = "Max"
+    tolerance: float = TOLERANCE
+
+
+def default_scale_up() -> DirectionRules:
+    """At once; at most doubling, or 4 pods if that is more, every 15 seconds."""
+    return DirectionRules(0.0, (ChangePolicy("Percent", 100, 15), ChangePolicy("Pods", 4, 15)))
+
+
+def default_scale_down() -> DirectionRules:
+    """To the highest number recommended in the last five minutes."""
+    return DirectionRules(300.0, (ChangePolicy("Percent", 100, 15),))
+
+
+@dataclass(frozen=True)
+class ScalingRules:
+    """`spec.scaling` of one model. `utilization` is a fraction; `paused` also stands for mode Disabled and suspend."""
+
+    min_replicas: int = 1
+    max_replicas: int = 1
+    target_queue_seconds: float = 0.5
+    target_bulk_queue_seconds: float = 60.0
+    utilization: float = 0.8
+    scale_up: DirectionRules = default_scale_up()
+    scale_down: DirectionRules = default_scale_down()
+    paused: bool = False
+    disabled: bool = False

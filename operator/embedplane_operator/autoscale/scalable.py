@@ -1,0 +1,43 @@
+"""What the autoscaler sees of the cluster and the one thing it writes there; `cluster.py` implements the Protocol."""
+
+from dataclasses import dataclass
+from typing import Protocol
+
+from embedplane_operator.autoscale.report import Key
+from embedplane_operator.autoscale.rules import ScalingRules
+
+
+@dataclass(frozen=True)
+class Scalable:
+    """One server Deployment of one EmbeddingModel, as both stood when they were listed."""
+
+    namespace: str
+    model: str
+    vector_space: str
+    deployment: str
+    replicas: int
+    """`spec.replicas` of the Deployment."""
+    ready_replicas: int
+    """`status.readyReplicas`, 0 when absent."""
+    replicas_owned: bool
+    """A field manager owns `spec.replicas` (metadata.managedFields): somebody has set them since the creation."""
+    rules: ScalingRules
+    benchmark_tokens_per_second: float | None
+    """From the engine's manifest; None when there is none yet."""
+
+    @property
+    def key(self) -> Key:
+        """The model's key in the work queue and in the reports."""
+        return (self.namespace, self.model)
+
+
+class ScalingCluster(Protocol):
+    """The autoscaler's view of `cluster.py`. Every failure is an exception; the loop survives all of them."""
+
+    async def list_scalable(self) -> list[Scalable]:
+        """Every server Deployment of this installation whose EmbeddingModel exists: two LIST calls, no more."""
+        ...
+
+    async def set_replicas(self, namespace: str, deployment: str, replicas: int) -> None:
+        """Server-side apply on /scale as field manager `embedplane-autoscaler`, forced."""
+        ...
