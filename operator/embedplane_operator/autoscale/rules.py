@@ -3,7 +3,7 @@
 Plain data. `behavior.py` applies the two directions, `policy.py` the rest.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 PolicyType = Literal["Pods", "Percent"]
@@ -43,14 +43,14 @@ def default_scale_down() -> DirectionRules:
 
 @dataclass(frozen=True)
 class ScalingRules:
-    """`spec.scaling` of one model. `utilization` is a fraction; `paused` also stands for mode Disabled and suspend."""
+    """`spec.scaling` of one model; `utilization` is a fraction. Disabled: minReplicas once, then hands off."""
 
     min_replicas: int = 1
     max_replicas: int = 1
     target_queue_seconds: float = 0.5
     target_bulk_queue_seconds: float = 60.0
     utilization: float = 0.8
-    scale_up: DirectionRules = default_scale_up()
-    scale_down: DirectionRules = default_scale_down()
+    scale_up: DirectionRules = field(default_factory=default_scale_up)
+    scale_down: DirectionRules = field(default_factory=default_scale_down)
     paused: bool = False
     disabled: bool = False
