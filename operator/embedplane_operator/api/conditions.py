@@ -1,0 +1,100 @@
+"""Every condition type and reason of an EmbeddingModel, and what each means to its reader.
+
+`Ready` is the summary. `Reconciling` and `Stalled` follow kstatus: abnormal when True, absent when normal. Reasons that
+Jobs report (`JobReason`) come from the server package as docs/contract.md lists them.
+"""
+
+from enum import StrEnum
+
+
+class ConditionType(StrEnum):
+    """What a condition is about."""
+
+    READY = "Ready"  # the newest spec is served by enough ready replicas; the summary of all others
+    RECONCILING = "Reconciling"  # work towards the newest spec is under way; absent otherwise
+    STALLED = "Stalled"  # nothing will get better until a person changes something; absent otherwise
+    SOURCE_RESOLVED = "SourceResolved"  # the source is pinned to a commit and its files are in the store
+    ENGINE_READY = "EngineReady"  # an engine that met the cosine floor is published
+    AVAILABLE = "Available"  # the endpoint answers, be it with an older spec
+    SCALING_ACTIVE = "ScalingActive"  # replicas follow the measured load
+    VECTOR_SPACE_STABLE = "VectorSpaceStable"  # what is wanted lies in the vector space that is served
+
+
+class Reason(StrEnum):
+    """Why a condition has its status, as far as the operator says it."""
+
+    # All is well.
+    SERVING = "Serving"  # Ready: the newest spec is served
+    RESOLVED = "Resolved"  # SourceResolved: pinned and in the store
+    PUBLISHED = "Published"  # EngineReady: conformance was proven and the engine is in the store
+    REPLICAS_READY = "ReplicasReady"  # Available: at least one replica takes requests
+    UNCHANGED = "Unchanged"  # VectorSpaceStable: wanted and served space are the same
+    SCALING = "ScalingFollowsLoad"  # ScalingActive: the load decides
+
+    # Steps on the way.
+    PENDING = "Pending"  # an earlier step has to end first
+    PROGRESSING = "Progressing"  # Reconciling: work is under way
+    FETCH_RUNNING = "FetchRunning"  # the source is being resolved and downloaded
+    EXPORT_RUNNING = "ExportRunning"  # the graph and the reference vectors are being made
+    BUILD_RUNNING = "BuildRunning"  # the engine is being compiled, checked and benchmarked
+    ROLLOUT_RUNNING = "RolloutRunning"  # new server pods are starting
+    RETRYING = "Retrying"  # a step failed and runs again after a pause
+
+    # A pod that does not run.
+    UNSCHEDULABLE = "Unschedulable"  # no node fits a pod; the scheduler's own words follow
+    IMAGE_PULL_FAILED = "ImagePullFailed"  # an image cannot be pulled
+    CLAIM_PENDING = "ClaimPending"  # the store's claim or the source's claim is not bound
+    CLAIM_NOT_FOUND = "ClaimNotFound"  # the claim that spec.source names does not exist
+    CONTAINER_CANNOT_START = "ContainerCannotStart"  # the kubelet refuses the container's configuration
+    CRASH_LOOP = "CrashLoop"  # the server ends again and again
+    QUOTA_EXCEEDED = "QuotaExceeded"  # a ResourceQuota forbids the pod
+    POD_FORBIDDEN = "PodForbidden"  # Pod Security or another admission forbids the pod
+    REPLICAS_NOT_READY = "ReplicasNotReady"  # pods run but take no requests
+
+    # A Job that failed.
+    JOB_FAILED = "JobFailed"  # a Job failed without saying why
+    DEADLINE_EXCEEDED = "DeadlineExceeded"  # a Job ran longer than its deadline
+    OUT_OF_MEMORY = "OutOfMemory"  # a container was killed for its memory; the message names the field to raise
+
+    # Something a person has to change.
+    INVALID_SPEC = "InvalidSpec"  # the object cannot be read
+    SECRET_NOT_FOUND = "SecretNotFound"  # noqa: S105 -- a reason, not a password; a Secret or its key is missing
+    UNKNOWN_ACCELERATOR = "UnknownAccelerator"  # accelerator.profile is none of the installation's
+    STORE_NOT_SHARED = "StoreNotShared"  # maxReplicas above 1 with a store that one node can mount
+    VECTOR_SPACE_CHANGE_REFUSED = "VectorSpaceChangeRefused"  # the change would make old vectors useless
+    POD_TEMPLATE_INVALID = "PodTemplateInvalid"  # the API server refuses a child made from this spec
+    ENGINE_INCOMPATIBLE = "EngineIncompatible"  # no variant of the engine fits the machine, a new build did not help
+    NAME_CONFLICT = "NameConflict"  # an object of a child's name exists and is not ours
+    FOREIGN_OWNER = "ForeignOwner"  # an object of a child's name belongs to another installation
+    SUSPENDED = "Suspended"  # spec.suspend is true: what runs goes on, nothing is changed
+
+    # Replicas.
+    NOT_SERVING = "NotServing"  # ScalingActive: there is no Deployment to scale yet
+    METRICS_MISSING = "MetricsMissing"  # Prometheus answers, but not for every ready pod; replicas stay
+    METRICS_UNAVAILABLE = "MetricsUnavailable"  # Prometheus does not answer; replicas stay
+    SCALING_PAUSED = "ScalingPaused"  # scaling.paused is true; replicas stay
+    SCALING_DISABLED = "ScalingDisabled"  # scaling.mode is Disabled; someone else sets the replicas
+    SCALING_FIXED = "FixedReplicas"  # minReplicas equals maxReplicas; there is nothing to decide
+
+    # The cluster itself.
+    CLUSTER_REFUSED = "ClusterRefused"  # the API server refused a request of the operator
+
+
+class JobReason(StrEnum):
+    """Why a Job failed, in the server package's words."""
+
+    REPOSITORY_NOT_FOUND = "RepositoryNotFound"
+    REVISION_NOT_FOUND = "RevisionNotFound"
+    ACCESS_DENIED = "AccessDenied"  # the token is missing, wrong or without rights
+    PATH_NOT_FOUND = "PathNotFound"
+    NO_SAFETENSORS = "NoSafetensors"  # weights exist only as pickles
+    UNSUPPORTED_MODEL = "UnsupportedModel"  # files, modules or architecture that cannot be served
+    INVALID_SETTINGS = "InvalidSettings"
+    CONFORMANCE_FAILED = "ConformanceFailed"  # the engine's vectors are below the cosine floor
+    BACKEND_UNAVAILABLE = "BackendUnavailable"
+    OUT_OF_MEMORY = "OutOfMemory"
+    HUB_UNAVAILABLE = "HubUnavailable"  # transient from here on
+    DIGEST_MISMATCH = "DigestMismatch"
+    STORE_UNAVAILABLE = "StoreUnavailable"
+    EXPORT_MISSING = "ExportMissing"
+    INTERNAL_ERROR = "InternalError"

@@ -1,0 +1,89 @@
+"""spec.source: where a model's files come from."""
+
+from typing import Annotated
+
+from pydantic import ConfigDict, Field
+
+from embedplane_operator.api.base import ApiModel, ObjectName, rule, rules
+
+
+class SecretKey(ApiModel):
+    """A key of a Secret in the same namespace."""
+
+    name: ObjectName
+    """Name of the Secret."""
+    key: str = Field("token", min_length=1, max_length=253, pattern=r"^[-._a-zA-Z0-9]+$")
+    """Key inside the Secret. Default: token."""
+
+
+class HuggingFace(ApiModel):
+    """A repository of the Hugging Face hub, or of anything that speaks its HTTP interface."""
+
+    repo: str = Field(
+        min_length=1,
+        max_length=200,
+        json_schema_extra=rules(
+            rule(
+                r"self.matches('^[A-Za-z0-9_.-]+(/[A-Za-z0-9_.-]+)?$')",
+                "repo is owner/name as the hub shows it, for example mixedbread-ai/mxbai-embed-large-v1; "
+                "put another host into endpoint",
+            )
+        ),
+    )
+    """owner/name, for example mixedbread-ai/mxbai-embed-large-v1. At most 200 characters."""
+    revision: str = Field("main", min_length=1, max_length=200, pattern=r"^[^\s]+$")
+    """Branch, tag or commit. Default: main. It is resolved to a commit once and stays there; to resolve it again, set
+    the annotation embedplane.io/resolve of this object to a new value."""
+    endpoint: (
+        Annotated[
+            str,
+            Field(
+                max_length=500,
+                json_schema_extra=rules(
+                    rule(
+                        r"self.matches('^https?://[^\\s]+$')", "endpoint is a URL that starts with https:// or http://"
+                    )
+                ),
+            ),
+        ]
+        | None
+    ) = None
+    """URL of a mirror of the hub. Default: what the installation says, else https://huggingface.co."""
+    token_secret_ref: SecretKey | None = None
+    """Secret that holds an access token, for private and gated repositories. Only the fetch Job sees it."""
+
+
+class PersistentVolumeClaim(ApiModel):
+    """A folder of a claim in the same namespace; mounted read-only by the fetch Job."""
+
+    claim_name: ObjectName
+    """Name of the PersistentVolumeClaim that holds the model's files."""
+    path: str = Field(
+        ".",
+        min_length=1,
+        max_length=500,
+        json_schema_extra=rules(
+            rule(
+                "!self.startsWith('/') && !self.split('/').exists(part, part == '..')",
+                "path is relative to the top of the claim and has no '..' in it, for example models/minilm",
+            )
+        ),
+    )
+    """Folder inside the claim, relative to its top. Default: . (the top)."""
+
+
+class Source(ApiModel):
+    """Where the model's files come from; exactly one of the fields is set."""
+
+    model_config = ConfigDict(
+        json_schema_extra=rules(
+            rule(
+                "[has(self.huggingFace), has(self.persistentVolumeClaim)].filter(given, given).size() == 1",
+                "set exactly one of huggingFace and persistentVolumeClaim",
+            )
+        )
+    )
+    hugging_face: HuggingFace | None = None
+    """A repository of the Hugging Face hub or a mirror of it."""
+    persistent_volume_claim: PersistentVolumeClaim | None = None
+    """A folder of a PersistentVolumeClaim, for clusters without a way to the hub."""

@@ -1,0 +1,155 @@
+"""status of an EmbeddingModel, written by the operator only. Types and reasons of conditions are in `conditions.py`.
+
+`inputs` of a part is the hash of the wishes it was resolved from (`render/inputs.py`): while it stays the same nothing
+is resolved or built again, whatever version of Embedplane runs.
+"""
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from embedplane_operator.api.base import ApiModel, Text, Timestamp, keyed_by
+
+Hash = Annotated[str, Field(max_length=128)]
+
+
+class Condition(ApiModel):
+    """One thing that is true or false about the model."""
+
+    type: str = Field(min_length=1, max_length=63)
+    """What it is about, for example Ready."""
+    status: Literal["True", "False", "Unknown"]
+    """True, False or Unknown."""
+    observed_generation: int | None = None
+    """metadata.generation that it was said of."""
+    last_transition_time: Timestamp
+    """When the status last changed."""
+    reason: str = Field(min_length=1, max_length=128, pattern=r"^[A-Za-z][A-Za-z0-9]*$")
+    """Why, in one word."""
+    message: str = Field("", max_length=8192)
+    """Why, and what to do, in words."""
+
+
+class SourceStatus(ApiModel):
+    """The model's files as they were pinned."""
+
+    inputs: Hash
+    """Hash of the wishes that the commit was resolved from."""
+    commit: Hash
+    """Commit of the hub, or sha256 of a claim's folder."""
+    digest: Hash
+    """Digest of the model in the store."""
+    size_bytes: int
+    """Size of the model's files."""
+    architecture: Text | None = None
+    """Architecture that config.json names."""
+
+
+class VectorSpaceStatus(ApiModel):
+    """The vector space: vectors can be compared if, and only if, their id is the same."""
+
+    inputs: Hash
+    """Hash of the wishes that the space was resolved from."""
+    id: Hash
+    """Identity of the vector space."""
+    dimensions: int
+    """Length of a vector."""
+    pooling: Text | None = None
+    """How token vectors become one vector."""
+    normalized: bool
+    """Whether vectors have length 1."""
+    max_sequence_length: int
+    """Longest input in tokens."""
+    similarity: Text | None = None
+    """Similarity function that the model was made for."""
+    prompts: tuple[Text, ...] = Field((), max_length=256)
+    """Names of the prompts."""
+
+
+class ConformanceStatus(ApiModel):
+    """How near the engine's vectors are to sentence-transformers in float32."""
+
+    texts: int
+    """Number of golden texts compared."""
+    minimum_cosine: float
+    """Lowest cosine similarity among them."""
+    mean_cosine: float
+    """Mean cosine similarity."""
+
+
+class BenchmarkStatus(ApiModel):
+    """How fast the engine was when it was built, with the server's own CPU limit."""
+
+    tokens_per_second: float
+    """Tokens per second."""
+    batch_tokens: int
+    """Tokens of a batch."""
+
+
+class EngineStatus(ApiModel):
+    """The engine that serves, or is about to."""
+
+    inputs: Hash
+    """Hash of the wishes that the engine was built from."""
+    key: Hash
+    """Key of the engine in the store."""
+    variant: Text | None = None
+    """Variant of the engine that was built."""
+    backend: Text
+    """Library that computes."""
+    reason: Text | None = None
+    """Why this backend."""
+    backend_version: Text
+    """Version of the library."""
+    precision: Text
+    """Number format of the computation."""
+    max_batch_tokens: int
+    """Token budget of one forward pass."""
+    conformance: ConformanceStatus
+    """How near the vectors are to the reference."""
+    benchmark: BenchmarkStatus
+    """How fast it is."""
+    built_at: Timestamp
+    """When it was built."""
+
+
+class ScalingStatus(ApiModel):
+    """What the autoscaler last decided, and from what."""
+
+    desired_replicas: int
+    """Replicas it wants."""
+    reason: Text
+    """Why, in one word."""
+    queued_tokens: int | None = None
+    """Tokens waiting in all replicas."""
+    arriving_tokens_per_second: int | None = None
+    """Tokens that arrive each second."""
+    capacity_tokens_per_second: int | None = None
+    """Tokens that one replica can do each second."""
+    last_scale_time: Timestamp | None = None
+    """When the replicas last changed."""
+
+
+class EmbeddingModelStatus(ApiModel):
+    """What is."""
+
+    observed_generation: int | None = None
+    """metadata.generation that this status was made from."""
+    served_generation: int | None = None
+    """metadata.generation whose spec all ready replicas serve."""
+    conditions: tuple[Condition, ...] = Field((), max_length=32, json_schema_extra=keyed_by("type"))
+    """What is true and false about the model; Ready is the summary."""
+    source: SourceStatus | None = None
+    """The model's files as they were pinned."""
+    vector_space: VectorSpaceStatus | None = None
+    """The vector space that is served."""
+    engine: EngineStatus | None = None
+    """The engine that serves, or is about to."""
+    replicas: int | None = None
+    """Pods of the server."""
+    ready_replicas: int | None = None
+    """Pods of the server that take requests."""
+    url: Annotated[str, Field(max_length=500)] | None = None
+    """Base URL for OpenAI clients inside the cluster."""
+    scaling: ScalingStatus | None = None
+    """What the autoscaler last decided."""
