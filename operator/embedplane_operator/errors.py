@@ -1,0 +1,85 @@
+"""Every error of the operator, each with its verdict: after how many seconds trying again makes sense.
+
+EmbedplaneError
+├── InvalidObject            the EmbeddingModel cannot be read: nothing to do until it changes
+├── LeaseLost                another process may lead by now: end
+└── ClusterError             what the API server said, or that it said nothing
+    ├── ClusterUnavailable   no answer, 5xx, 429, expired token: soon again
+    ├── Conflict             a stale version or another object by now: at once again, from the start
+    │   └── AlreadyExists
+    ├── NotFound
+    ├── Forbidden            rights or quota are missing: slowly again
+    └── Rejected             400 or 422: the same request will fail again
+Client errors are translated in `cluster.py`; reasons of conditions are in `api/conditions.py`.
+"""
+
+from dataclasses import dataclass
+
+
+class EmbedplaneError(Exception):
+    """Anything the operator raises on purpose."""
+
+    retry_after: float | None = None
+    """Seconds until another try makes sense; None leaves it to the work queue's back-off."""
+
+
+class InvalidObject(EmbedplaneError):
+    """An EmbeddingModel that got past the schema but cannot be read."""
+
+    retry_after = 600.0
+
+
+class LeaseLost(EmbedplaneError):
+    """The Lease could not be renewed in time."""
+
+
+@dataclass(frozen=True)
+class Refusal:
+    """The API server's own words about a request."""
+
+    status: int
+    reason: str
+    message: str
+    fields: tuple[str, ...] = ()
+    retry_after: float | None = None
+
+
+class ClusterError(EmbedplaneError):
+    """A call to the API server failed."""
+
+    def __init__(self, call: str, refusal: Refusal) -> None:
+        super().__init__(f"{call}: {refusal.message}")
+        self.call = call
+        self.refusal = refusal
+        if refusal.retry_after is not None:
+            self.retry_after = refusal.retry_after
+
+
+class ClusterUnavailable(ClusterError):
+    """The API server did not answer, or not usefully."""
+
+
+class Conflict(ClusterError):
+    """The object changed meanwhile, or is another one by now."""
+
+    retry_after = 0.5
+
+
+class AlreadyExists(Conflict):
+    """An object of that name exists."""
+
+
+class NotFound(ClusterError):
+    """The object, or the namespace, does not exist."""
+
+
+class Forbidden(ClusterError):
+    """Rights are missing, a quota is used up, or the namespace is being deleted."""
+
+    retry_after = 60.0
+
+
+class Rejected(ClusterError):
+    """The API server will never accept this request."""
+
+    retry_after = 300.0
