@@ -1,0 +1,214 @@
+"""What one installation is set to: one YAML file, written by the chart as a ConfigMap, read once at start.
+
+Unlike the API, an unknown key is an error here: it is a typo in the values. Nothing else configures the operator.
+"""
+
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic.alias_generators import to_camel
+
+from embedplane_operator.api.base import Labels, LabelValue, ObjectName, Quantity
+from embedplane_operator.api.pods import ResourceRequirements, Toleration
+
+Matcher = Annotated[str, Field(pattern=r'^[a-zA-Z_][a-zA-Z0-9_]*(=|!=|=~|!~)"[^"\n]*"$')]
+LabelName = Annotated[str, Field(pattern=r"^[a-zA-Z_][a-zA-Z0-9_]*$")]
+HttpUrl = Annotated[str, Field(pattern=r"^https?://\S+$")]
+Image = Annotated[str, Field(min_length=1, max_length=500, pattern=r"^\S+$")]
+
+
+class SettingsError(Exception):
+    """The settings file is missing or wrong; the operator does not start."""
+
+
+class Part(BaseModel):
+    """A part of the settings: camelCase in the file, typos are errors."""
+
+    model_config = ConfigDict(
+        alias_generator=to_camel,
+        validate_by_name=True,
+        validate_by_alias=True,
+        extra="forbid",
+        frozen=True,
+        protected_namespaces=(),
+    )
+
+
+class Images(Part):
+    """Images of the pods that Embedplane makes."""
+
+    server: Image
+    exporter: Image
+    gpu_server: Image
+
+
+class Hub(Part):
+    """The hub of models that name no endpoint of their own; without one huggingface.co."""
+
+    endpoint: HttpUrl | None = None
+
+
+class Store(Part):
+    """The claim that each namespace with models gets."""
+
+    access_mode: Literal["ReadWriteMany", "ReadWriteOnce"] = "ReadWriteMany"
+    storage_class_name: ObjectName | None = None
+    size: Quantity = "100Gi"
+
+    @property
+    def is_shared(self) -> bool:
+        """Whether pods on several nodes can mount the claim at once."""
+        return self.access_mode == "ReadWriteMany"
+
+
+class ProfileToleration(Toleration, extra="forbid"):
+    """A toleration in a profile."""
+
+
+class Resources(ResourceRequirements, extra="forbid"):
+    """Requests and limits of a container."""
+
+
+class AcceleratorProfile(Part):
+    """One kind of accelerator, and how its nodes are told."""
+
+    resource_name: str = Field(min_length=1)
+    node_selector: Labels = Field(default_factory=dict)
+    tolerations: tuple[ProfileToleration, ...] = ()
+    gpu_name: str = Field(min_length=1)
+    compute_capability: str = Field(pattern=r"^[0-9]+\.[0-9]+$")
+    minimum_driver: str | None = None
+
+
+class PrometheusLabels(Part):
+    """Names of the labels that tell models apart, where a relabelling renamed them."""
+
+    namespace: LabelName = "namespace"
+    model: LabelName = "model"
+    vector_space: LabelName = "vector_space"
+
+
+class Prometheus(Part):
+    """The server that knows the load."""
+
+    url: HttpUrl
+    ca_file: Path | None = None
+    bearer_token_file: Path | None = None
+    headers: dict[str, str] = Field(default_factory=dict)
+    matchers: tuple[Matcher, ...] = ()
+    labels: PrometheusLabels = PrometheusLabels()
+    timeout_seconds: float = Field(10, gt=0, le=300)
+
+
+class Scaling(Part):
+    """The autoscaler's loop."""
+
+    tick_seconds: float = Field(15, ge=1, le=300)
+
+
+class JobDefaults(Part):
+    """One kind of Job."""
+
+    resources: Resources = Resources()
+
+
+class FetchDefaults(JobDefaults):
+    """The fetch Job; deadlines of the others are in the model's spec."""
+
+    active_deadline_seconds: int = Field(3600, ge=60)
+
+
+class Jobs(Part):
+    """Resources of Jobs whose model names none."""
+
+    fetch: FetchDefaults = FetchDefaults()
+    export: JobDefaults = JobDefaults()
+    build: JobDefaults = JobDefaults()
+
+
+class PodSecurity(Part):
+    """Identity of all pods; null leaves the choice to the cluster (OpenShift)."""
+
+    run_as_user: int | None = Field(65532, ge=1)
+    run_as_group: int | None = Field(65532, ge=1)
+    fs_group: int | None = Field(65532, ge=1)
+
+
+class NetworkPolicySettings(Part):
+    """Policies of a namespace with models."""
+
+    enabled: bool = True
+    fetch_egress: tuple[dict[str, Any], ...] = ()
+    """Further egress rules of the fetch Job, as in a NetworkPolicy: a mirror or a proxy that is not on port 443."""
+
+
+class LeaderElection(Part):
+    """The Lease that keeps a second operator from acting."""
+
+    namespace: ObjectName
+    name: ObjectName = "embedplane-operator"
+    duration_seconds: float = Field(15, gt=0)
+    deadline_seconds: float = Field(10, gt=0)
+    period_seconds: float = Field(2, gt=0)
+
+
+class Ports(Part):
+    """Ports of the operator itself."""
+
+    metrics: int = Field(8080, ge=1, le=65535)
+    health: int = Field(8081, ge=1, le=65535)
+
+
+class Settings(Part):
+    """What one installation is set to."""
+
+    installation: LabelValue = Field(min_length=1)
+    watch_namespaces: tuple[ObjectName, ...] = ()
+    """Namespaces to look after; none means all."""
+    images: Images
+    image_pull_policy: Literal["Always", "IfNotPresent", "Never"] = "IfNotPresent"
+    image_pull_secrets: tuple[ObjectName, ...] = ()
+    hub: Hub = Hub()
+    store: Store = Store()
+    accelerator_profiles: dict[str, AcceleratorProfile] = Field(default_factory=dict)
+    prometheus: Prometheus | None = None
+    scaling: Scaling = Scaling()
+    jobs: Jobs = Jobs()
+    pod_security: PodSecurity = PodSecurity()
+    network_policy: NetworkPolicySettings = NetworkPolicySettings()
+    scrape_annotations: bool = True
+    """Whether server pods carry prometheus.io/* annotations."""
+    resync_seconds: float = Field(480, ge=1)
+    """Every model comes round again at least this often, give or take a fifth."""
+    leader_election: LeaderElection
+    ports: Ports = Ports()
+    workers: int = Field(16, ge=1, le=256)
+    log_level: Literal["debug", "info", "warning", "error"] = "info"
+
+
+def load_settings(path: Path) -> Settings:
+    """Return the settings in the file.
+
+    Raises `SettingsError` that names the file, the key and the fault.
+    """
+    try:
+        document = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise SettingsError(f"{path}: cannot be read ({error.strerror}); pass the file with --config") from error
+    except yaml.YAMLError as error:
+        raise SettingsError(f"{path}: is not YAML: {error}") from error
+    try:
+        return Settings.model_validate(document)
+    except ValidationError as error:
+        raise SettingsError(f"{path}: {_explain(error)}") from error
+
+
+def _explain(error: ValidationError) -> str:
+    problems = []
+    for problem in error.errors(include_url=False, include_context=False):
+        where = ".".join(str(part) for part in problem["loc"]) or "the file"
+        known = "is not a known key; correct or remove it"
+        problems.append(f"{where} {known}" if problem["type"] == "extra_forbidden" else f"{where}: {problem['msg']}")
+    return "; ".join(problems)
