@@ -4,7 +4,6 @@ Pure. `policy.py` says how many replicas are wanted; this says how far one may g
 what was changed before. The memory is `History`, which each step replaces and never alters.
 """
 
-import math
 from dataclasses import dataclass, replace
 
 from embedplane_operator.autoscale.rules import ChangePolicy, DirectionRules, ScalingRules
@@ -91,10 +90,10 @@ def _at_start_of(policy: ChangePolicy, current: int, history: History, now: floa
 def _raised(start: int, policy: ChangePolicy) -> int:
     if policy.type == "Pods":
         return start + policy.value
-    return math.ceil(start * (1 + policy.value / 100))
+    return -(-start * (100 + policy.value) // 100)
 
 
 def _lowered(start: int, policy: ChangePolicy) -> int:
     if policy.type == "Pods":
         return start - policy.value
-    return math.floor(start * (1 - policy.value / 100))
+    return start * (100 - policy.value) // 100

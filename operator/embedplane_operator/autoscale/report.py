@@ -9,8 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 
-Key = tuple[str, str]
-"""Namespace and name of an EmbeddingModel."""
+from embedplane_operator.workqueue import Key
 
 QUIET_SECONDS = 60.0
 

@@ -6,6 +6,8 @@ Plain data. `behavior.py` applies the two directions, `policy.py` the rest.
 from dataclasses import dataclass, field
 from typing import Literal
 
+from embedplane_operator.api.scaling import ScaleDown, ScaleUp, Scaling
+
 PolicyType = Literal["Pods", "Percent"]
 SelectPolicy = Literal["Max", "Min", "Disabled"]
 
@@ -43,7 +45,7 @@ def default_scale_down() -> DirectionRules:
 
 @dataclass(frozen=True)
 class ScalingRules:
-    """`spec.scaling` of one model; `utilization` is a fraction. Disabled: minReplicas once, then hands off."""
+    """What one model's spec says; `utilization` is a fraction."""
 
     min_replicas: int = 1
     max_replicas: int = 1
@@ -52,5 +54,27 @@ class ScalingRules:
     utilization: float = 0.8
     scale_up: DirectionRules = field(default_factory=default_scale_up)
     scale_down: DirectionRules = field(default_factory=default_scale_down)
-    paused: bool = False
-    disabled: bool = False
+    is_paused: bool = False
+    """Decide and say so, but write nothing."""
+    is_disabled: bool = False
+    """minReplicas once, then hands off."""
+
+
+def rules_of(scaling: Scaling, suspend: bool = False) -> ScalingRules:
+    """Return `spec.scaling` as the policy reads it; a suspended model is a paused one."""
+    return ScalingRules(
+        min_replicas=scaling.min_replicas,
+        max_replicas=scaling.max_replicas,
+        target_queue_seconds=scaling.target_queue_seconds,
+        target_bulk_queue_seconds=scaling.target_bulk_queue_seconds,
+        utilization=scaling.target_utilization_percent / 100,
+        scale_up=_direction_of(scaling.behavior.scale_up),
+        scale_down=_direction_of(scaling.behavior.scale_down),
+        is_paused=scaling.paused or suspend,
+        is_disabled=scaling.mode == "Disabled",
+    )
+
+
+def _direction_of(direction: ScaleUp | ScaleDown) -> DirectionRules:
+    policies = tuple(ChangePolicy(p.type, p.value, p.period_seconds) for p in direction.policies)
+    return DirectionRules(direction.stabilization_window_seconds, policies, direction.select_policy)

@@ -3,8 +3,8 @@
 from dataclasses import dataclass
 from typing import Protocol
 
-from embedplane_operator.autoscale.report import Key
 from embedplane_operator.autoscale.rules import ScalingRules
+from embedplane_operator.workqueue import Key
 
 
 @dataclass(frozen=True)
@@ -22,13 +22,14 @@ class Scalable:
     replicas_owned: bool
     """A field manager owns `spec.replicas` (metadata.managedFields): somebody has set them since the creation."""
     rules: ScalingRules
+    """`rules_of(spec.scaling, spec.suspend)`."""
     benchmark_tokens_per_second: float | None
-    """From the engine's manifest; None when there is none yet."""
+    """`status.engine.benchmark.tokensPerSecond` of the engine it serves; None when that is not known."""
 
     @property
     def key(self) -> Key:
         """The model's key in the work queue and in the reports."""
-        return (self.namespace, self.model)
+        return Key(self.namespace, self.model)
 
 
 class ScalingCluster(Protocol):
