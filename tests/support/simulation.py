@@ -6,6 +6,7 @@ policy decides on what that Prometheus knows. Nothing of the policy is repeated 
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from itertools import pairwise
 
 from embedplane_operator.autoscale.behavior import Change, History
 from embedplane_operator.autoscale.observation import Missing, Observation
@@ -118,14 +119,13 @@ class Trace:
     @property
     def changes(self) -> list[int]:
         """The differences from tick to tick that are not zero."""
-        steps = zip(self.replicas, self.replicas[1:], strict=False)
-        return [after - before for before, after in steps if after != before]
+        return [after - before for before, after in pairwise(self.replicas) if after != before]
 
     @property
     def reversals(self) -> int:
         """How often a rise followed a fall or a fall a rise: flapping, counted."""
         signs = [change > 0 for change in self.changes]
-        return sum(a != b for a, b in zip(signs, signs[1:], strict=False))
+        return sum(a != b for a, b in pairwise(signs))
 
     @property
     def reasons(self) -> list[str]:

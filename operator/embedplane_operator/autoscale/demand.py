@@ -46,7 +46,7 @@ class DemandQueries:
             "rejected": self._recent_rate("embedplane_arrived_tokens_total", 'outcome="rejected_overload"'),
             "interactive_queue": self._recent_average("embedplane_queued_tokens", 'lane="interactive"'),
             "bulk_queue": self._recent_average("embedplane_queued_tokens", 'lane="bulk"'),
-            "tokens": self._long_rate("embedplane_tokens_total"),
+            "tokens": self._long_rate("embedplane_tokens_total", 'outcome="success"'),
             "busy_seconds": self._long_rate("embedplane_engine_busy_seconds_total"),
             "busy_replicas": self._recent_rate("embedplane_engine_busy_seconds_total"),
         }
@@ -73,8 +73,8 @@ class DemandQueries:
         selector = self._selector(metric, *matchers)
         return self._sum_and_series(f"(rate({selector}[1m]) or rate({selector}[3m]))", selector)
 
-    def _long_rate(self, metric: str) -> str:
-        selector = self._selector(metric)
+    def _long_rate(self, metric: str, *matchers: str) -> str:
+        selector = self._selector(metric, *matchers)
         return self._sum_and_series(f"rate({selector}[10m])", selector)
 
     def _recent_average(self, metric: str, *matchers: str) -> str:
@@ -84,16 +84,11 @@ class DemandQueries:
         return self._sum_and_series(average, selector)
 
     def _sum_and_series(self, expression: str, selector: str) -> str:
-        """Sum over all pods, and the number of pods that still report: one that is gone counts for its work only.
-
-        A pod is told by the labels of its series, whatever they are called; the metric's own labels, such as the
-        outcome of embedplane_tokens_total, may give it several.
-        """
+        """Sum over all pods, and the number of those that still report: a pod that is gone counts for its work only."""
         by = f"by ({self.labels.namespace}, {self.labels.model}, {self.labels.vector_space})"
         return (
             f'label_replace(sum {by} ({expression}), "{STATISTIC}", "sum", "", "") or '
-            f"label_replace(count {by} (sum without (outcome, lane) ({expression} and {selector})), "
-            f'"{STATISTIC}", "series", "", "")'
+            f'label_replace(count {by} ({expression} and {selector}), "{STATISTIC}", "series", "", "")'
         )
 
 
