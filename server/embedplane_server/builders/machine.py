@@ -1,0 +1,59 @@
+"""What the CPU of this machine can do, as far as engines depend on it."""
+
+import platform
+from collections.abc import Collection
+from dataclasses import dataclass
+from pathlib import Path
+
+_ARCHITECTURES = {"amd64": "x86-64", "x86_64": "x86-64", "aarch64": "arm64"}
+
+# From the most capable class downwards: name, and the CPU flags that make it (x86-64, then Arm).
+_CLASSES = (
+    ("amx-bf16", {"amx_bf16"}),
+    ("avx512-bf16", {"avx512_bf16"}),
+    ("avx512", {"avx512f", "avx512bw", "avx512vl"}),
+    ("avx2", {"avx2", "fma"}),
+    ("bf16", {"bf16"}),
+)
+_WITH_BFLOAT16 = ("amx-bf16", "avx512-bf16", "bf16")
+
+
+@dataclass(frozen=True, slots=True)
+class MachineClass:
+    """A class of CPUs that run the same engines at about the same speed."""
+
+    architecture: str
+    instructions: str
+
+    @property
+    def variant(self) -> str:
+        return f"{self.architecture}-{self.instructions}"
+
+    @property
+    def has_bfloat16(self) -> bool:
+        return self.instructions in _WITH_BFLOAT16
+
+    def can_run(self, variant: str, precision: str) -> bool:
+        """Say whether an engine of a variant runs here as it was proven: bfloat16 needs instructions for it."""
+        same_architecture = variant.startswith(f"{self.architecture}-")
+        return same_architecture and (self.has_bfloat16 or precision == "float32")
+
+
+def machine_class(cpuinfo: Path = Path("/proc/cpuinfo")) -> MachineClass:
+    """Return the class of this machine."""
+    machine = platform.machine().lower()
+    return classify(_ARCHITECTURES.get(machine, machine), _flags(cpuinfo))
+
+
+def classify(architecture: str, flags: Collection[str]) -> MachineClass:
+    """Return the class that CPU flags make."""
+    instructions = next((name for name, needed in _CLASSES if needed <= set(flags)), "baseline")
+    return MachineClass(architecture, instructions)
+
+
+def _flags(cpuinfo: Path) -> set[str]:
+    try:
+        lines = cpuinfo.read_text(encoding="utf-8").splitlines()
+    except OSError:
+        return set()
+    return {flag for line in lines if line.startswith(("flags", "Features")) for flag in line.partition(":")[2].split()}

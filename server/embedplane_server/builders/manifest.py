@@ -1,0 +1,116 @@
+"""What an engine is called, what it says about itself, and which variant of an engine a machine can run.
+
+A key covers what is known before a build. Facts of the machine make the variant: one key may have several.
+"""
+
+from datetime import datetime
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+from pydantic import BaseModel, ConfigDict
+
+from embedplane_server.builders.machine import MachineClass
+from embedplane_server.errors import EngineIncompatible, PermanentError, PermanentReason
+from embedplane_server.model import ModelDescription
+from embedplane_server.model.space import sha256_of
+from embedplane_server.results import BenchmarkResult, BuildResult, ConformanceResult
+from embedplane_server.settings import Backend, EngineSettings
+from embedplane_server.store import Entry, Store
+
+# Raised when engines of older versions cannot be loaded any more.
+FORMAT_VERSION = 1
+
+ENGINE_FILE = "engine.json"
+"""Inside an entry: its manifest, for those who have only the folder."""
+
+_DISTRIBUTIONS: dict[Backend, str] = {"openvino": "openvino", "tensorrt": "tensorrt", "tensorrt-llm": "tensorrt_llm"}
+
+
+class EngineManifest(BaseModel):
+    """A published engine: proven against the reference, measured, ready to be served."""
+
+    model_config = ConfigDict(frozen=True)
+
+    key: str
+    variant: str
+    backend: Backend
+    backend_version: str
+    precision: str
+    max_batch_tokens: int
+    """Token budget of one forward pass that suits the machine; settings may say another."""
+    conformance: ConformanceResult
+    benchmark: BenchmarkResult
+    built_at: datetime
+    commit: str
+    digest: str
+    """Over the files an engine is loaded from."""
+    vector_space: str
+    description: ModelDescription
+
+    def result(self, max_batch_tokens: int | None = None) -> BuildResult:
+        """Return what `build` reports; a token budget from the settings stands above the measured one."""
+        return BuildResult(
+            key=self.key,
+            variant=self.variant,
+            backend=self.backend,
+            backend_version=self.backend_version,
+            precision=self.precision,
+            max_batch_tokens=max_batch_tokens or self.max_batch_tokens,
+            conformance=self.conformance,
+            benchmark=self.benchmark,
+            built_at=self.built_at,
+        )
+
+
+def backend_version(backend: Backend) -> str:
+    """Return the version of a backend's library in this image."""
+    try:
+        return version(_DISTRIBUTIONS[backend])
+    except PackageNotFoundError as error:
+        raise PermanentError(
+            PermanentReason.BACKEND_UNAVAILABLE,
+            f"the backend {backend} is not in this image. Use the image made for it, or set engine.backend: openvino.",
+        ) from error
+
+
+def engine_key(vector_space: str, settings: EngineSettings, library_version: str, machine: MachineClass) -> str:
+    """Return the key of an engine for settings; for a CPU its architecture stands where a GPU has its name."""
+    device = settings.gpu.model_dump() if settings.gpu else {"cpu": machine.architecture}
+    document = {
+        "vectorSpace": vector_space,
+        "backend": settings.backend,
+        "backendVersion": library_version,
+        "precision": settings.precision,
+        "device": device,
+        "version": FORMAT_VERSION,
+    }
+    return "en1-" + sha256_of(document)[:20]
+
+
+def engine_entry(key: str, variant: str) -> str:
+    """Return the name of an engine's entry in the store."""
+    return f"engines/{key}/{variant}"
+
+
+async def published_variants(store: Store, key: str) -> list[tuple[EngineManifest, Entry]]:
+    """Return every variant of an engine that is in the store."""
+    entries = [await store.find(engine_entry(key, variant)) for variant in await store.names(f"engines/{key}")]
+    return [(EngineManifest.model_validate(entry.about), entry) for entry in entries if entry is not None]
+
+
+async def find_engine(store: Store, key: str, machine: MachineClass) -> tuple[EngineManifest, Entry]:
+    """Return the variant that suits a machine best; `EngineIncompatible` when none fits."""
+    variants = await published_variants(store, key)
+    fitting = [found for found in variants if machine.can_run(found[0].variant, found[0].precision)]
+    if fitting:
+        return min(fitting, key=lambda found: (found[0].variant != machine.variant, found[0].variant))
+    built = ", ".join(manifest.variant for manifest, _ in variants) or "none"
+    raise EngineIncompatible(
+        f"no variant of the engine {key} fits this machine ({machine.variant}); the store has {built}. "
+        "A variant for this machine has to be built."
+    )
+
+
+def read_manifest(directory: Path) -> EngineManifest:
+    """Return the manifest of the engine in a local folder."""
+    return EngineManifest.model_validate_json((directory / ENGINE_FILE).read_bytes())

@@ -1,0 +1,60 @@
+"""What an export is called and what it says about itself. No torch here: `fetch` and `build` read exports too."""
+
+from pydantic import BaseModel, ConfigDict
+
+from embedplane_server.errors import TransientError, TransientReason
+from embedplane_server.model import ModelDescription
+from embedplane_server.model.space import sha256_of
+from embedplane_server.settings import ExportFormat
+from embedplane_server.store import Entry, Store
+
+# Raised when exports of older versions must not be used any more: another graph signature, other golden texts.
+FORMAT_VERSION = 1
+
+TOKENIZER = "tokenizer.json"
+REFERENCES = "references.npz"
+GOLDEN_TEXTS = "golden-texts.json"
+OPENVINO_GRAPH = "model.xml"
+ONNX_GRAPH = "model.onnx"
+
+
+class ExportManifest(BaseModel):
+    """An export: a portable graph and fp32 reference vectors of one vector space."""
+
+    model_config = ConfigDict(frozen=True)
+
+    key: str
+    format: ExportFormat
+    vector_space: str
+    description: ModelDescription
+    model_digest: str
+    commit: str
+    texts: int
+    versions: dict[str, str]
+    """Versions of the libraries that made it."""
+
+
+def export_key(vector_space: str, format: ExportFormat) -> str:  # noqa: A002 -- the word of docs/contract.md
+    """Return the key of an export: the same space and format is the same export."""
+    return "ex1-" + sha256_of({"vectorSpace": vector_space, "format": format, "version": FORMAT_VERSION})[:20]
+
+
+def export_entry(key: str) -> str:
+    """Return the name of an export's entry in the store."""
+    return f"exports/{key}"
+
+
+async def find_export(store: Store, key: str) -> tuple[ExportManifest, Entry] | None:
+    """Return an export of the store, None when it does not exist."""
+    entry = await store.find(export_entry(key))
+    return None if entry is None else (ExportManifest.model_validate(entry.about), entry)
+
+
+async def need_export(store: Store, key: str) -> tuple[ExportManifest, Entry]:
+    """Return an export of the store; without it the step that makes it has to run again."""
+    found = await find_export(store, key)
+    if found is None:
+        raise TransientError(
+            TransientReason.EXPORT_MISSING, f"the export {key} is not in the store; it was removed. It is made again."
+        )
+    return found

@@ -1,0 +1,223 @@
+"""The fetch step: a source's pinned commit becomes an entry of the store, and a description of the model.
+
+It also says which export and engine are in the store already, since it alone runs before anything else is known.
+The hub itself is in `hub.py`, which files a model has in `model/files.py`.
+"""
+
+import asyncio
+import fcntl
+import hashlib
+import json
+import re
+import shutil
+import tempfile
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import get_args
+
+from embedplane_server.builders.machine import machine_class
+from embedplane_server.builders.manifest import backend_version, engine_key, find_engine
+from embedplane_server.errors import (
+    EngineIncompatible,
+    PermanentError,
+    PermanentReason,
+    StepError,
+    TransientReason,
+    invalid_settings,
+)
+from embedplane_server.export.manifest import export_key, find_export
+from embedplane_server.hub import Hub, Snapshot
+from embedplane_server.model import describe
+from embedplane_server.model.chain import module_places, read_chain
+from embedplane_server.model.files import configuration_files, weight_files
+from embedplane_server.progress import Progress
+from embedplane_server.results import BuildResult, FetchResult, vector_space_result
+from embedplane_server.settings import EngineSettings, ExportFormat, FetchSettings, HuggingFaceSource
+from embedplane_server.store import Entry, Store, digest_of, files_below, open_store
+from embedplane_server.store.entries import stored_files
+
+_COMMIT = re.compile(r"[0-9a-f]{40}")
+
+
+@dataclass(frozen=True, slots=True)
+class StoredModel:
+    """A model in the store, with its files in a local folder."""
+
+    commit: str
+    digest: str
+    entry: Entry
+    directory: Path
+
+
+async def fetch(settings: FetchSettings, progress: Progress) -> FetchResult:
+    """Bring the model into the store unless it is there, and describe it."""
+    store = open_store(settings.store)
+    if settings.source.hugging_face is not None:
+        stored = await _from_hub(store, settings.source.hugging_face, settings, progress)
+    else:
+        assert settings.source.path is not None
+        stored = await _from_folder(store, settings.source.path, progress)
+    digests = {name: file.sha256 for name, file in stored.entry.files.items()}
+    description = describe(stored.directory, settings.overrides, digests)
+    progress.say(f"vector space {description.vector_space}: {description.architecture}, commit {stored.commit[:19]}")
+    return FetchResult(
+        commit=stored.commit,
+        digest=stored.digest,
+        size_bytes=stored.entry.size_bytes,
+        architecture=description.architecture,
+        vector_space=vector_space_result(description),
+        export_keys=await _exports(store, description.vector_space),
+        engine=await _engine(store, description.vector_space, settings.engine),
+    )
+
+
+async def _exports(store: Store, vector_space: str) -> dict[str, str]:
+    formats: tuple[ExportFormat, ...] = get_args(ExportFormat)
+    keys = {format_: export_key(vector_space, format_) for format_ in formats}
+    return {format_: key for format_, key in keys.items() if await find_export(store, key) is not None}
+
+
+async def _engine(store: Store, vector_space: str, settings: EngineSettings) -> BuildResult | None:
+    machine = machine_class()
+    try:
+        key = engine_key(vector_space, settings, backend_version(settings.backend), machine)
+        manifest, _ = await find_engine(store, key, machine)
+    except EngineIncompatible:
+        return None
+    except PermanentError as error:
+        # A backend of another image: this step cannot know its version, and so not its engines.
+        if error.reason == PermanentReason.BACKEND_UNAVAILABLE:
+            return None
+        raise
+    return manifest.result()
+
+
+async def _from_folder(store: Store, folder: Path, progress: Progress) -> StoredModel:
+    if not await asyncio.to_thread(folder.is_dir):
+        raise PermanentError(
+            PermanentReason.PATH_NOT_FOUND,
+            f"{folder} is not a folder. Correct source.persistentVolumeClaim.path, the model's folder inside the claim.",
+        )
+    progress.say(f"reading {folder}")
+    names = await asyncio.to_thread(files_below, folder)
+    places = module_places(folder)
+    read_chain(folder)  # what cannot be served is refused before it is copied
+    chosen = [*configuration_files(names, places), *weight_files(names, places)]
+    return await _publish(store, folder, chosen, None)
+
+
+async def _publish(store: Store, folder: Path, chosen: Sequence[str], commit: str | None) -> StoredModel:
+    digest = await asyncio.to_thread(_digest, folder, chosen)
+    known = commit or f"sha256:{digest}"
+    entry = await store.publish(f"models/{digest}", folder, chosen, {"commit": known})
+    directory = await _intact(store, digest, entry)
+    if directory is None:
+        entry = await store.publish(f"models/{digest}", folder, chosen, {"commit": known})
+        directory = await store.local_directory(f"models/{digest}", entry)
+    return StoredModel(known, digest, entry, directory)
+
+
+def _digest(folder: Path, chosen: Sequence[str]) -> str:
+    return digest_of({name: file.sha256 for name, file in stored_files(folder, chosen).items()})
+
+
+async def _intact(store: Store, digest: str, entry: Entry) -> Path | None:
+    """Return the folder of a stored model; a damaged one is removed, so that it is made again."""
+    try:
+        return await store.local_directory(f"models/{digest}", entry)
+    except StepError as error:
+        if error.reason != TransientReason.DIGEST_MISMATCH:
+            raise
+        await store.remove(f"models/{digest}")
+        return None
+
+
+async def _from_hub(
+    store: Store, source: HuggingFaceSource, settings: FetchSettings, progress: Progress
+) -> StoredModel:
+    hub = Hub(source.repo, source.endpoint, _token(settings.token_file))
+    place = hashlib.sha256(f"{hub.endpoint}/{source.repo}".encode()).hexdigest()[:16]
+    if _COMMIT.fullmatch(source.revision) and (stored := await _known(store, place, source.revision)) is not None:
+        progress.say(f"{source.repo} at {source.revision[:12]} is in the store")
+        return stored
+    progress.say(f"asking {hub.endpoint} for {source.repo} at {source.revision}")
+    snapshot = await asyncio.to_thread(hub.resolve, source.revision)
+    async with _staging(store, f"{place}-{snapshot.commit}") as staging:
+        if (stored := await _known(store, place, snapshot.commit)) is not None:
+            progress.say(f"commit {snapshot.commit[:12]} is in the store")
+            return stored
+        chosen = await _download(hub, snapshot, staging, progress)
+        stored = await _publish(store, staging, chosen, snapshot.commit)
+        await store.create(f"sources/{place}/{snapshot.commit}.json", json.dumps({"digest": stored.digest}).encode())
+        await asyncio.to_thread(shutil.rmtree, staging, ignore_errors=True)
+        return stored
+
+
+def _token(path: Path | None) -> str | None:
+    if path is None:
+        return None
+    try:
+        token = path.read_text(encoding="utf-8").strip()
+    except (OSError, UnicodeDecodeError) as error:
+        raise invalid_settings(
+            f"the token cannot be read from {path}: {error}. Check the Secret and its key."
+        ) from error
+    if not token:
+        raise PermanentError(
+            PermanentReason.ACCESS_DENIED, f"the token in {path} is empty. Put a token into the Secret."
+        )
+    return token
+
+
+async def _known(store: Store, place: str, commit: str) -> StoredModel | None:
+    content = await store.read(f"sources/{place}/{commit}.json")
+    if content is None:
+        return None
+    digest = str(json.loads(content)["digest"])
+    entry = await store.find(f"models/{digest}")
+    if entry is None or (directory := await _intact(store, digest, entry)) is None:
+        return None
+    return StoredModel(commit, digest, entry, directory)
+
+
+async def _download(hub: Hub, snapshot: Snapshot, staging: Path, progress: Progress) -> list[str]:
+    """Bring down what the model needs: the small files first, since they decide which weights there are."""
+    names = snapshot.files.keys()
+    await _bring(hub, snapshot, configuration_files(names), staging, progress)
+    places = module_places(staging)
+    configuration = configuration_files(names, places)
+    await _bring(hub, snapshot, configuration, staging, progress)
+    read_chain(staging)
+    weights = weight_files(names, places)
+    await _bring(hub, snapshot, weights, staging, progress)
+    return [*configuration, *weights]
+
+
+async def _bring(hub: Hub, snapshot: Snapshot, names: Sequence[str], staging: Path, progress: Progress) -> None:
+    for name in names:
+        file = snapshot.files[name]
+        if file.size > 1 << 20:
+            progress.say(f"downloading {name} ({file.size / 1e6:.0f} MB)")
+        transfer = asyncio.create_task(asyncio.to_thread(hub.download, snapshot.commit, file, staging / name))
+        partial = staging / f"{name}.partial"
+        while not (await asyncio.wait({transfer}, timeout=1))[0]:
+            progress.share(name, await asyncio.to_thread(_size, partial), file.size)
+        await transfer
+
+
+def _size(path: Path) -> int:
+    return path.stat().st_size if path.exists() else 0
+
+
+@asynccontextmanager
+async def _staging(store: Store, name: str) -> AsyncIterator[Path]:
+    """Lock and return a folder for one commit's download; another fetch of the same commit waits and finds it done."""
+    parent = (store.root or Path(tempfile.gettempdir()) / "embedplane") / "staging"
+    await asyncio.to_thread(parent.mkdir, parents=True, exist_ok=True)
+    folder = parent / name
+    with (parent / f"{name}.lock").open("w") as lock:
+        await asyncio.to_thread(fcntl.flock, lock, fcntl.LOCK_EX)
+        folder.mkdir(exist_ok=True)
+        yield folder

@@ -1,0 +1,195 @@
+"""The module chain of a sentence-transformers folder: which modules run, in which order, with which configuration.
+
+Only modules whose meaning is known here are accepted; code that comes with a model is never run. What the chain means
+as a whole is in `description.py`, its identity in `space.py`.
+"""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from embedplane_server.errors import unsupported_model
+from embedplane_server.settings import Overrides
+
+# Module kinds and whether each has weights of its own.
+KINDS = {"Transformer": True, "Pooling": False, "Dense": True, "LayerNorm": True, "Normalize": False, "Dropout": False}
+
+# The Transformer module's own settings; older models name the file after their architecture.
+TRANSFORMER_SETTINGS = tuple(
+    f"sentence_{name}_config.json"
+    for name in ("bert", "roberta", "distilbert", "camembert", "albert", "xlm-roberta", "xlnet")
+)
+
+LEGACY_POOLING = {
+    "pooling_mode_cls_token": "cls",
+    "pooling_mode_max_tokens": "max",
+    "pooling_mode_mean_tokens": "mean",
+    "pooling_mode_mean_sqrt_len_tokens": "mean_sqrt_len_tokens",
+    "pooling_mode_weightedmean_tokens": "weightedmean",
+    "pooling_mode_lasttoken": "lasttoken",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Module:
+    """One module; `path` is its folder inside the model, empty for the root."""
+
+    kind: str
+    path: str
+    config: Mapping[str, Any]
+
+    @property
+    def has_weights(self) -> bool:
+        return KINDS[self.kind]
+
+
+@dataclass(frozen=True, slots=True)
+class Chain:
+    """The modules in the order they run, and the Transformer module's own settings."""
+
+    modules: tuple[Module, ...]
+    settings: Mapping[str, Any]
+
+    @property
+    def transformer(self) -> Module:
+        return self.modules[0]
+
+    @property
+    def pooling(self) -> Module:
+        return next(module for module in self.modules if module.kind == "Pooling")
+
+    @property
+    def pooling_modes(self) -> tuple[str, ...]:
+        return pooling_modes(self.pooling.config)
+
+    @property
+    def is_normalized(self) -> bool:
+        return self.modules[-1].kind == "Normalize"
+
+
+def pooling_modes(config: Mapping[str, Any]) -> tuple[str, ...]:
+    """Return the modes of a pooling configuration, old form or new, in the order they are concatenated."""
+    if "pooling_mode" in config:
+        mode = config["pooling_mode"]
+        return (mode,) if isinstance(mode, str) else tuple(mode)
+    return tuple(mode for key, mode in LEGACY_POOLING.items() if config.get(key)) or ("mean",)
+
+
+def read_json(folder: Path, name: str) -> Any:  # noqa: ANN401 -- whatever the model's author wrote
+    """Return a JSON file's content; a missing file is an empty object."""
+    path = folder / name
+    if not path.is_file():
+        return {}
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except (UnicodeDecodeError, json.JSONDecodeError) as error:
+        raise unsupported_model(f"{name} of the model is not valid JSON ({error}). Repair the model.") from error
+
+
+def module_places(folder: Path) -> tuple[tuple[str, str], ...]:
+    """Return kind and path of each module. A plain transformers model has none listed and gets mean pooling."""
+    listed = read_json(folder, "modules.json") or [{"type": "sentence_transformers.models.Transformer", "path": ""}]
+    places = tuple((_kind(entry), _path(entry)) for entry in listed)
+    return places if len(places) > 1 or (folder / "modules.json").is_file() else (*places, ("Pooling", ""))
+
+
+def _path(entry: Mapping[str, Any]) -> str:
+    path = str(entry.get("path", ""))
+    if Path(path).is_absolute() or ".." in Path(path).parts:
+        raise unsupported_model(f"modules.json names the folder {path!r} outside the model.")
+    return path.strip("/").removeprefix("./").removesuffix(".")
+
+
+def _kind(entry: Mapping[str, Any]) -> str:
+    reference = str(entry.get("type", ""))
+    origin, _, kind = reference.rpartition(".")
+    if origin.split(".")[0] != "sentence_transformers":
+        raise unsupported_model(
+            f"modules.json asks for {reference}, which is code of the model's own and is never run. "
+            "Use a model made of sentence-transformers' own modules."
+        )
+    if kind not in KINDS or entry.get("kwargs"):
+        raise unsupported_model(f"modules.json asks for {reference}; supported are {', '.join(KINDS)}.")
+    return kind
+
+
+def read_chain(folder: Path) -> Chain:
+    """Read the chain and refuse what cannot be served exactly."""
+    modules = []
+    for kind, path in module_places(folder):
+        # Without modules.json the pooling shares the transformer's folder and has no configuration of its own.
+        shares_root = kind != "Transformer" and not path
+        modules.append(Module(kind, path, {} if shares_root else read_json(folder / path, "config.json")))
+    settings_folder = folder / modules[0].path
+    read = (read_json(settings_folder, name) for name in TRANSFORMER_SETTINGS)
+    settings: dict[str, Any] = next((content for content in read if content), {})
+    chain = Chain(tuple(modules), settings)
+    _refuse_unsupported(chain)
+    return chain
+
+
+def _refuse_unsupported(chain: Chain) -> None:
+    kinds = [module.kind for module in chain.modules]
+    if (
+        kinds[0] != "Transformer"
+        or kinds[1:2] != ["Pooling"]
+        or kinds.count("Pooling") + kinds.count("Transformer") > 2
+    ):
+        raise unsupported_model(
+            f"the modules are {' > '.join(kinds)}; only a Transformer, a Pooling and what follows it can be served."
+        )
+    config = chain.transformer.config
+    if not config.get("model_type"):
+        raise unsupported_model("config.json of the model is missing or names no model_type.")
+    if config.get("auto_map") or _asks_for_own_code(chain.settings):
+        raise unsupported_model(
+            f"the model ({config['model_type']}) needs trust_remote_code; code that comes with a model is never run. "
+            "Use a model whose architecture is part of transformers."
+        )
+    if architecture := next((a for a in config.get("architectures") or () if a.endswith("Classification")), None):
+        raise unsupported_model(f"{architecture} is a classifier or reranker; only text-embedding models are served.")
+    _refuse_unsupported_settings(chain)
+
+
+def _asks_for_own_code(settings: Mapping[str, Any]) -> bool:
+    return any(isinstance(value, Mapping) and value.get("trust_remote_code") for value in settings.values())
+
+
+def _refuse_unsupported_settings(chain: Chain) -> None:
+    settings = chain.settings
+    for key in ("query_length", "document_length", "query_expansion"):
+        if settings.get(key):
+            raise unsupported_model(f"the model sets {key}; multi-vector models are not served.")
+    if settings.get("transformer_task", "feature-extraction") != "feature-extraction":
+        raise unsupported_model(
+            f"the model's task is {settings['transformer_task']}; only feature-extraction is served."
+        )
+    if set(settings.get("modality_config") or {"text"}) != {"text"}:
+        raise unsupported_model("the model takes more than text; only text-embedding models are served.")
+    for module in chain.modules:
+        if module.config.get("module_input_name", "sentence_embedding") != "sentence_embedding":
+            raise unsupported_model(f"{module.path}/config.json works on {module.config['module_input_name']}.")
+        activation = str(module.config.get("activation_function") or "torch.nn")
+        if module.kind == "Dense" and not activation.startswith("torch.nn"):
+            raise unsupported_model(
+                f"{module.path}/config.json names the activation {activation}, which is not torch's."
+            )
+
+
+def with_overrides(chain: Chain, overrides: Overrides) -> Chain:
+    """Return the chain as `spec.embedding` wants it: another pooling, with or without normalisation."""
+    modules = list(chain.modules)
+    if overrides.pooling is not None:
+        modules[1] = replace(
+            modules[1], config={**_without_modes(modules[1].config), "pooling_mode": overrides.pooling}
+        )
+    if overrides.normalize is not None:
+        modules = [module for module in modules if module.kind != "Normalize"]
+        modules += [Module("Normalize", "", {})] if overrides.normalize else []
+    return replace(chain, modules=tuple(modules))
+
+
+def _without_modes(config: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in config.items() if key not in LEGACY_POOLING}

@@ -1,0 +1,115 @@
+"""The identity of a vector space: `vs1-` and 20 hex digits over everything that decides where a text's vector lies.
+
+docs/vector-space.md describes the canonical form for users. A change of the form would be `vs2-`: ids of pinned models
+never change. Names, engines, precision and hardware are not part of it.
+"""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from embedplane_server.model.chain import Chain, Module, pooling_modes, read_json
+
+# Keys of a config.json that do not change vectors.
+INERT_KEYS = frozenset(
+    {
+        "_attn_implementation",
+        "_attn_implementation_autoset",
+        "_commit_hash",
+        "_name_or_path",
+        "attn_implementation",
+        "dtype",
+        "finetuning_task",
+        "gradient_checkpointing",
+        "id2label",
+        "label2id",
+        "name_or_path",
+        "torch_dtype",
+        "transformers_version",
+        "use_cache",
+    }
+)
+
+# Keys of tokenizer_config.json that change token ids.
+TOKENIZER_SETTINGS = (
+    "add_bos_token",
+    "add_eos_token",
+    "add_prefix_space",
+    "additional_special_tokens",
+    "bos_token",
+    "cls_token",
+    "do_lower_case",
+    "eos_token",
+    "extra_special_tokens",
+    "legacy",
+    "mask_token",
+    "pad_token",
+    "padding_side",
+    "sep_token",
+    "split_special_tokens",
+    "strip_accents",
+    "tokenize_chinese_chars",
+    "truncation_side",
+    "unk_token",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Behaviour:
+    """What decides vectors besides the files: prompts by name, the default one's name, and the window."""
+
+    prompts: Mapping[str, str]
+    default_prompt: str | None
+    max_sequence_length: int
+
+
+def vector_space_id(folder: Path, chain: Chain, behaviour: Behaviour, weights: Mapping[str, str]) -> str:
+    """Return the id; `weights` has the sha256 of each weight file by its path in the model."""
+    return "vs1-" + sha256_of(canonical_form(folder, chain, behaviour, weights))[:20]
+
+
+def canonical_form(folder: Path, chain: Chain, behaviour: Behaviour, weights: Mapping[str, str]) -> dict[str, Any]:
+    """Return what the id is a hash of."""
+    return {
+        "modules": [_module(module, weights) for module in chain.modules if module.kind != "Dropout"],
+        "tokenizer": _tokenizer(folder / chain.transformer.path, chain.settings),
+        "prompts": {name: text for name, text in behaviour.prompts.items() if text},
+        "defaultPrompt": behaviour.default_prompt,
+        "maxSequenceLength": behaviour.max_sequence_length,
+    }
+
+
+def sha256_of(document: Any) -> str:  # noqa: ANN401 -- any JSON document
+    """Return the sha256 of a document's canonical JSON: sorted keys, no spaces, UTF-8."""
+    text = json.dumps(document, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _module(module: Module, weights: Mapping[str, str]) -> dict[str, Any]:
+    config = {"modes": list(pooling_modes(module.config))} if module.kind == "Pooling" else _live(module.config)
+    own = {name: digest for name, digest in weights.items() if name.rpartition("/")[0] == module.path}
+    return {"kind": module.kind, "config": config, "weights": own if module.has_weights else {}}
+
+
+def _live(value: Any) -> Any:  # noqa: ANN401 -- any JSON document
+    if isinstance(value, Mapping):
+        return {key: _live(inner) for key, inner in value.items() if key not in INERT_KEYS}
+    return [_live(inner) for inner in value] if isinstance(value, list) else value
+
+
+def _tokenizer(folder: Path, settings: Mapping[str, Any]) -> dict[str, Any]:
+    tokenizer = read_json(folder, "tokenizer.json")
+    written = {**read_json(folder, "special_tokens_map.json"), **read_json(folder, "tokenizer_config.json")}
+    return {
+        "tokenizer": sha256_of({key: tokenizer[key] for key in tokenizer if key not in ("padding", "truncation")}),
+        "settings": {key: _token_text(written[key]) for key in TOKENIZER_SETTINGS if written.get(key) is not None},
+        "added": read_json(folder, "added_tokens.json"),
+        "lowerCase": bool(settings.get("do_lower_case")),
+    }
+
+
+def _token_text(value: Any) -> Any:  # noqa: ANN401 -- a token may be a text or an object that holds it
+    return value["content"] if isinstance(value, Mapping) and "content" in value else value

@@ -1,0 +1,100 @@
+"""What commands hand to the operator in their termination message: names, ids and numbers only (docs/contract.md)."""
+
+from datetime import datetime
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict
+from pydantic.alias_generators import to_camel
+
+from embedplane_server.model import ModelDescription
+
+_PROMPT_NAMES_BYTES = 512
+
+
+class Result(BaseModel):
+    """Base of all results: frozen, camelCase outside."""
+
+    model_config = ConfigDict(frozen=True, alias_generator=to_camel, populate_by_name=True)
+
+    def as_document(self) -> dict[str, Any]:
+        """Return the JSON object of the termination message; what is not known is left out."""
+        return self.model_dump(mode="json", by_alias=True, exclude_none=True)
+
+
+class VectorSpaceResult(Result):
+    """A vector space as the status of an EmbeddingModel shows it."""
+
+    id: str
+    dimensions: int
+    pooling: str
+    normalized: bool
+    max_sequence_length: int
+    similarity: str
+    prompts: tuple[str, ...]
+    """Names of the prompts, as many as fit."""
+
+
+class ConformanceResult(Result):
+    """How near an engine's vectors are to the reference."""
+
+    texts: int
+    minimum_cosine: float
+    mean_cosine: float
+
+
+class BenchmarkResult(Result):
+    """How fast an engine was where it was built, with the serving container's number of threads."""
+
+    tokens_per_second: float
+    batch_tokens: int
+
+
+class BuildResult(Result):
+    """The result of `build`."""
+
+    key: str
+    variant: str
+    backend: str
+    backend_version: str
+    precision: str
+    max_batch_tokens: int
+    conformance: ConformanceResult
+    benchmark: BenchmarkResult
+    built_at: datetime
+
+
+class ExportResult(Result):
+    """The result of `export`."""
+
+    export_key: str
+    texts: int
+
+
+class FetchResult(Result):
+    """The result of `fetch`."""
+
+    commit: str
+    digest: str
+    size_bytes: int
+    architecture: str
+    vector_space: VectorSpaceResult
+    export_keys: dict[str, str]
+    engine: BuildResult | None = None
+
+
+def vector_space_result(description: ModelDescription) -> VectorSpaceResult:
+    """Return what the status shows of a description."""
+    names: list[str] = []
+    for name in sorted(description.prompts):
+        if sum(len(known.encode()) + 3 for known in (*names, name)) > _PROMPT_NAMES_BYTES:
+            break
+        names.append(name)
+    return VectorSpaceResult(
+        id=description.vector_space,
+        dimensions=description.dimensions,
+        pooling=description.pooling,
+        normalized=description.normalized,
+        max_sequence_length=description.max_sequence_length,
+        similarity=description.similarity,
+        prompts=tuple(names),
+    )
