@@ -112,9 +112,10 @@ def create_mirror(repositories: list[Repository]) -> FastAPI:
         headers = {"X-Error-Code": error.code, "X-Error-Message": error.message}
         return JSONResponse({"error": error.message}, error.status, headers)
 
+    @app.get("/api/models/{owner}/{name}")
     @app.get("/api/models/{owner}/{name}/revision/{revision:path}")
     async def model_information(
-        owner: str, name: str, revision: str, authorization: str | None = Header(None)
+        owner: str, name: str, revision: str = "main", authorization: str | None = Header(None)
     ) -> dict[str, Any]:
         repository = opened(f"{owner}/{name}", revision, authorization)
         siblings = [file.sibling() for file in repository.files.values()]
