@@ -63,6 +63,13 @@ class File:
             entry["lfs"] = {"sha256": self.sha256, "size": self.size, "pointerSize": 134}
         return entry
 
+    def tree_entry(self) -> dict[str, Any]:
+        """Return the file as a listing of the tree shows it."""
+        entry: dict[str, Any] = {"type": "file", "path": self.name, "size": self.size, "oid": self.blob_id}
+        if self.is_lfs:
+            entry["lfs"] = {"oid": self.sha256, "size": self.size, "pointerSize": 134}
+        return entry
+
 
 @dataclass(frozen=True)
 class Repository:
@@ -122,6 +129,12 @@ def create_mirror(repositories: list[Repository]) -> FastAPI:
         gated = "manual" if repository.token else False
         return {"id": repository.name, "modelId": repository.name, "sha": repository.commit, "gated": gated,
                 "private": False, "tags": [], "downloads": 0, "siblings": siblings}  # fmt: skip
+
+    @app.get("/api/models/{owner}/{name}/tree/{revision}")
+    async def tree(
+        owner: str, name: str, revision: str, authorization: str | None = Header(None)
+    ) -> list[dict[str, Any]]:
+        return [file.tree_entry() for file in opened(f"{owner}/{name}", revision, authorization).files.values()]
 
     @app.api_route("/{owner}/{name}/resolve/{revision}/{path:path}", methods=["GET", "HEAD"])
     async def resolve(
