@@ -1,0 +1,69 @@
+"""What `spec.accelerator` and `spec.engine` come to in this installation: the profile, the backend, the image. Pure."""
+
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from embedplane_operator.api.v1alpha1 import EmbeddingModel
+from embedplane_operator.settings import AcceleratorProfile, Settings
+
+ExportFormat = Literal["openvino", "onnx"]
+
+
+class UnknownAcceleratorError(LookupError):
+    """The model names an accelerator profile that this installation does not have."""
+
+
+@dataclass(frozen=True)
+class EngineTarget:
+    """What an engine is built for."""
+
+    backend: str
+    precision: str
+    reason: str
+    """Why this backend, for status.engine.reason."""
+    gpu: AcceleratorProfile | None = None
+
+    @property
+    def export_format(self) -> ExportFormat:
+        """The graph that the backend's builder reads."""
+        return "openvino" if self.backend == "openvino" else "onnx"
+
+    def to_document(self) -> dict[str, Any]:
+        """Return the value of EMBEDPLANE_ENGINE."""
+        document: dict[str, Any] = {"backend": self.backend, "precision": self.precision}
+        if self.gpu:
+            document["gpu"] = {"name": self.gpu.gpu_name, "computeCapability": self.gpu.compute_capability}
+        return document
+
+
+def profile_of(model: EmbeddingModel, settings: Settings) -> AcceleratorProfile | None:
+    """Return the accelerator profile that the model serves on; None is the CPU.
+
+    Raises `UnknownAcceleratorError` when the installation has no profile of that name.
+    """
+    if model.spec.accelerator is None:
+        return None
+    name = model.spec.accelerator.profile
+    if name not in settings.accelerator_profiles:
+        known = ", ".join(sorted(settings.accelerator_profiles)) or "none"
+        raise UnknownAcceleratorError(
+            f"accelerator.profile {name} is not a profile of this installation (known: {known}); "
+            "correct it, or add the profile to the Helm value acceleratorProfiles"
+        )
+    return settings.accelerator_profiles[name]
+
+
+def engine_target(model: EmbeddingModel, settings: Settings) -> EngineTarget:
+    """Return what the model's engine is built for. Raises `UnknownAcceleratorError`."""
+    profile = profile_of(model, settings)
+    wanted, precision = model.spec.engine.backend, model.spec.engine.precision
+    if wanted != "auto":
+        return EngineTarget(wanted, precision, "named in spec.engine.backend", profile)
+    if profile is None:
+        return EngineTarget("openvino", precision, "no accelerator: the CPU's backend")
+    return EngineTarget("tensorrt", precision, f"accelerator profile with {profile.gpu_name}", profile)
+
+
+def serving_image(model: EmbeddingModel, settings: Settings) -> str:
+    """Return the image that serves the model, and builds its engine."""
+    return settings.images.gpu_server if model.spec.accelerator else settings.images.server

@@ -1,0 +1,38 @@
+"""The build Job: an export becomes an engine, checked and measured where it will serve. Pure."""
+
+import json
+
+from embedplane_operator.api.v1alpha1 import EmbeddingModel
+from embedplane_operator.render.accelerator import engine_target, serving_image
+from embedplane_operator.render.job import JobRequest, JobShape, render_job
+from embedplane_operator.render.manifest import Manifest
+from embedplane_operator.render.names import BUILD, build_job_name
+from embedplane_operator.render.pod import Container
+from embedplane_operator.render.resources import build_resources, render_resources, threads_for, with_accelerator
+from embedplane_operator.settings import Settings
+
+
+def render_build_job(model: EmbeddingModel, settings: Settings, request: JobRequest, export_key: str) -> Manifest:
+    """Return the build Job of an export; every model that waits for it is an owner."""
+    engine = model.spec.engine
+    environment = {
+        "EMBEDPLANE_EXPORT_KEY": export_key,
+        "EMBEDPLANE_ENGINE": json.dumps(engine_target(model, settings).to_document(), sort_keys=True),
+        "EMBEDPLANE_MINIMUM_COSINE": str(engine.conformance.minimum_cosine),
+        "EMBEDPLANE_THREADS": str(threads_for(model.spec.resources)),
+    }
+    if engine.max_batch_tokens is not None:
+        environment["EMBEDPLANE_MAX_BATCH_TOKENS"] = str(engine.max_batch_tokens)
+    container = Container(
+        command=BUILD,
+        image=serving_image(model, settings),
+        environment=environment,
+        resources=with_accelerator(render_resources(build_resources(model, settings)), model, settings),
+    )
+    shape = JobShape(
+        name=build_job_name(request.inputs),
+        container=container,
+        deadline_seconds=engine.jobs.active_deadline_seconds,
+        on_accelerator=True,
+    )
+    return render_job(model, settings, request, shape)

@@ -1,0 +1,100 @@
+"""Hashes of what each step is made from: they name Jobs and say whether a step has to be done again.
+
+Only wishes that change the outcome go in, written out field by field: no image, no resources, no default that another
+version of Embedplane might add. So an upgrade, or another CPU limit, resolves and builds nothing again.
+"""
+
+import hashlib
+import json
+from typing import Any
+
+from embedplane_operator.api.base import manifest_of
+from embedplane_operator.api.v1alpha1 import EmbeddingModel
+from embedplane_operator.render.accelerator import engine_target, profile_of
+from embedplane_operator.render.names import ANNOTATION_RESOLVE
+from embedplane_operator.settings import Settings
+
+
+def digest_of(document: Any) -> str:  # noqa: ANN401 -- any JSON document
+    """Return the sha256 of the canonical JSON of a document, in hex."""
+    canonical = json.dumps(document, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    return hashlib.sha256(canonical.encode()).hexdigest()
+
+
+def source_inputs(model: EmbeddingModel) -> str:
+    """Return the hash that a pinned commit belongs to: while it is the same, a floating revision is not resolved again.
+
+    It is `status.source.inputs`. The token, and the installation's own hub, do not change what a commit is.
+    """
+    return digest_of(_source_wishes(model))
+
+
+def fetch_inputs(model: EmbeddingModel) -> str:
+    """Return the hash that names the fetch Job: the source, and what the user changes about the embedding.
+
+    It is `status.vectorSpace.inputs`.
+    """
+    return digest_of({"source": _source_wishes(model), "overrides": overrides_of(model)})
+
+
+def engine_inputs(model: EmbeddingModel, settings: Settings, vector_space_id: str) -> str:
+    """Return the hash that a published engine belongs to: while it is the same, nothing is built.
+
+    It is `status.engine.inputs`. It holds the wish (`auto`), not what this version of Embedplane makes of it.
+    """
+    profile = profile_of(model, settings)
+    gpu = {"name": profile.gpu_name, "computeCapability": profile.compute_capability} if profile else None
+    engine = model.spec.engine
+    return digest_of(
+        {
+            "vectorSpace": vector_space_id,
+            "backend": engine.backend,
+            "precision": engine.precision,
+            "maxBatchTokens": engine.max_batch_tokens,
+            "minimumCosine": engine.conformance.minimum_cosine,
+            "gpu": gpu,
+        }
+    )
+
+
+def export_inputs(model: EmbeddingModel, settings: Settings, model_digest: str) -> str:
+    """Return the hash that names the export Job."""
+    return digest_of(
+        {
+            "model": model_digest,
+            "overrides": overrides_of(model),
+            "format": engine_target(model, settings).export_format,
+        }
+    )
+
+
+def build_inputs(model: EmbeddingModel, settings: Settings, export_key: str) -> str:
+    """Return the hash that names the build Job."""
+    engine = model.spec.engine
+    return digest_of(
+        {
+            "export": export_key,
+            "engine": engine_target(model, settings).to_document(),
+            "maxBatchTokens": engine.max_batch_tokens,
+            "minimumCosine": engine.conformance.minimum_cosine,
+        }
+    )
+
+
+def overrides_of(model: EmbeddingModel) -> dict[str, Any]:
+    """Return the value of EMBEDPLANE_OVERRIDES: `spec.embedding` as the user wrote it."""
+    return manifest_of(model.spec.embedding)
+
+
+def _source_wishes(model: EmbeddingModel) -> dict[str, Any]:
+    source = model.spec.source
+    wishes: dict[str, Any] = {}
+    if source.hugging_face:
+        hub = source.hugging_face
+        wishes["huggingFace"] = {"repo": hub.repo, "revision": hub.revision, "endpoint": hub.endpoint}
+    if source.persistent_volume_claim:
+        claim = source.persistent_volume_claim
+        wishes["persistentVolumeClaim"] = {"claimName": claim.claim_name, "path": claim.path}
+    if resolve := model.metadata.annotations.get(ANNOTATION_RESOLVE):
+        wishes["resolve"] = resolve
+    return wishes

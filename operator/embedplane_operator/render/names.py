@@ -1,0 +1,66 @@
+"""Names, label keys and annotation keys of all that Embedplane makes, as docs/contract.md lists them. Strings only."""
+
+from embedplane_operator.api.resolved import ANNOTATION as ANNOTATION_RESOLVED
+from embedplane_operator.api.v1alpha1 import EmbeddingModel
+
+__all__ = ["ANNOTATION_RESOLVED"]
+
+MANAGED_BY = "embedplane"
+
+LABEL_MANAGED_BY = "app.kubernetes.io/managed-by"
+LABEL_COMPONENT = "app.kubernetes.io/component"
+LABEL_INSTALLATION = "embedplane.io/installation"
+LABEL_MODEL = "embedplane.io/model"
+LABEL_VECTOR_SPACE = "embedplane.io/vector-space"
+LABEL_STORE = "embedplane.io/store"
+
+ANNOTATION_INPUTS = "embedplane.io/inputs"
+ANNOTATION_ATTEMPT = "embedplane.io/attempt"
+ANNOTATION_TRIGGER = "embedplane.io/trigger"
+ANNOTATION_COMMIT = "embedplane.io/commit"
+ANNOTATION_VECTOR_SPACE = "embedplane.io/vector-space"
+ANNOTATION_ENGINE_KEY = "embedplane.io/engine-key"
+ANNOTATION_RESOLVE = "embedplane.io/resolve"
+"""Set by users on the EmbeddingModel: a new value resolves a floating revision again."""
+
+FETCH, EXPORT, BUILD, SERVER = "fetch", "export", "build", "server"
+
+STORE_CLAIM = "embedplane-store"
+JOB_SERVICE_ACCOUNT = "embedplane-job"
+SERVER_SERVICE_ACCOUNT = "embedplane-server"
+FETCH_NETWORK_POLICY = "embedplane-fetch"
+OFFLINE_NETWORK_POLICY = "embedplane-offline"
+
+SERVICE_PORT = 80
+SERVER_PORT = 8080
+SERVER_PORT_NAME = "http"
+
+
+def fetch_job_name(model: EmbeddingModel, inputs: str) -> str:
+    """Return the name of the fetch Job of these inputs."""
+    return f"{model.metadata.name}-fetch-{inputs[:10]}"
+
+
+def export_job_name(inputs: str) -> str:
+    """Return the name of the export Job of these inputs, whichever models wait for it."""
+    return f"export-{inputs[:10]}"
+
+
+def build_job_name(inputs: str) -> str:
+    """Return the name of the build Job of these inputs, whichever models wait for it."""
+    return f"build-{inputs[:10]}"
+
+
+def deployment_name(model: EmbeddingModel, vector_space_id: str) -> str:
+    """Return the name of the Deployment that serves one vector space: another space, another Deployment."""
+    return f"{model.metadata.name}-{vector_space_id.partition('-')[2][:8]}"
+
+
+def service_name(model: EmbeddingModel) -> str:
+    """Return the name of the model's Service and PodDisruptionBudget."""
+    return model.metadata.name
+
+
+def url_of(model: EmbeddingModel) -> str:
+    """Return the base URL for OpenAI clients inside the cluster."""
+    return f"http://{service_name(model)}.{model.metadata.namespace}/v1"

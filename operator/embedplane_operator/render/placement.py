@@ -1,0 +1,54 @@
+"""Where a pod may run and what the user puts over it: profile, podTemplate, and the node that holds the store. Pure."""
+
+from embedplane_operator.api.v1alpha1 import EmbeddingModel
+from embedplane_operator.render.accelerator import profile_of
+from embedplane_operator.render.manifest import Manifest, as_written
+from embedplane_operator.render.names import LABEL_STORE, STORE_CLAIM
+from embedplane_operator.settings import AcceleratorProfile, Settings
+
+REQUIRED = "requiredDuringSchedulingIgnoredDuringExecution"
+
+
+def render_placement(model: EmbeddingModel, settings: Settings, *, on_accelerator: bool) -> Manifest:
+    """Return the pod's scheduling fields and pull secrets, empty ones included.
+
+    A pod off the accelerator still tolerates the accelerator's nodes when the store is node-bound: the claim may be
+    there already.
+    """
+    profile = profile_of(model, settings)
+    template = model.spec.pod_template
+    selector = profile.node_selector if profile and on_accelerator else {}
+    tolerating = profile if on_accelerator or not settings.store.is_shared else None
+    secrets = [{"name": name} for name in settings.image_pull_secrets]
+    return {
+        "nodeSelector": {**selector, **template.node_selector} or None,
+        "tolerations": _tolerations(model, tolerating),
+        "affinity": _affinity(model, settings) or None,
+        "priorityClassName": template.priority_class_name,
+        "imagePullSecrets": _unique([*secrets, *map(as_written, template.image_pull_secrets)]),
+    }
+
+
+def _tolerations(model: EmbeddingModel, profile: AcceleratorProfile | None) -> list[Manifest]:
+    of_profile = profile.tolerations if profile else ()
+    return _unique([as_written(each) for each in (*of_profile, *model.spec.pod_template.tolerations)])
+
+
+def _affinity(model: EmbeddingModel, settings: Settings) -> Manifest:
+    wanted = model.spec.pod_template.affinity
+    affinity = as_written(wanted) if wanted else {}
+    if settings.store.is_shared:
+        return affinity
+    pods = affinity.get("podAffinity", {})
+    return affinity | {"podAffinity": pods | {REQUIRED: [*pods.get(REQUIRED, []), _beside_the_store()]}}
+
+
+def _beside_the_store() -> Manifest:
+    return {
+        "labelSelector": {"matchLabels": {LABEL_STORE: STORE_CLAIM}},
+        "topologyKey": "kubernetes.io/hostname",
+    }
+
+
+def _unique(items: list[Manifest]) -> list[Manifest]:
+    return [item for position, item in enumerate(items) if item not in items[:position]]

@@ -1,0 +1,26 @@
+"""The model's Service: it selects the servers of exactly one vector space. Pure."""
+
+from embedplane_operator.api.v1alpha1 import EmbeddingModel
+from embedplane_operator.render.deployment import space_selector
+from embedplane_operator.render.manifest import Manifest, owner_of, owner_reference, ownership_labels
+from embedplane_operator.render.names import LABEL_MODEL, SERVER, SERVER_PORT_NAME, SERVICE_PORT, service_name
+from embedplane_operator.settings import Settings
+
+
+def render_service(model: EmbeddingModel, settings: Settings, vector_space_id: str) -> Manifest:
+    """Return the Service in front of one vector space."""
+    return {
+        "apiVersion": "v1",
+        "kind": "Service",
+        "metadata": {
+            "name": service_name(model),
+            "namespace": model.metadata.namespace,
+            "labels": ownership_labels(settings, SERVER) | {LABEL_MODEL: model.metadata.name},
+            "ownerReferences": [owner_reference(owner_of(model), is_controller=True)],
+        },
+        "spec": {
+            "type": "ClusterIP",
+            "selector": space_selector(model, vector_space_id),
+            "ports": [{"name": "http", "port": SERVICE_PORT, "targetPort": SERVER_PORT_NAME, "protocol": "TCP"}],
+        },
+    }
