@@ -1,1 +1,1 @@
-"""HTTP doors, one module per API family."""
+"""The HTTP side: one thin module for each API family; `edge.py` is around them all, `errors.py` has the statuses."""

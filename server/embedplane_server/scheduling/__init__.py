@@ -1,1 +1,4 @@
-"""Queue, token budget and admission; knows neither HTTP nor engine libraries."""
+"""From admitted requests to batches for the engine: lanes, token budget, length grouping, cancellation.
+
+Knows neither HTTP nor an engine library: it is given an `Engine` and calls it from one thread of its own.
+"""

@@ -1,0 +1,108 @@
+"""Puts the server together: `create_app(settings, engine, ...)`. Everything it needs is passed in."""
+
+from collections.abc import AsyncIterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+
+from fastapi import FastAPI
+from prometheus_client import PlatformCollector, ProcessCollector
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from embedplane_server.builders.manifest import EngineManifest
+from embedplane_server.embedding import Embedder, RequestLimits, Tokenizer
+from embedplane_server.engines.base import Engine
+from embedplane_server.lifecycle import Lifecycle
+from embedplane_server.metrics import Identity, Metrics
+from embedplane_server.routes.edge import Edge, EdgeSettings
+from embedplane_server.routes.errors import error_response
+from embedplane_server.routes.health import health_routes
+from embedplane_server.routes.info import info_routes
+from embedplane_server.routes.openai import OpenAi
+from embedplane_server.scheduling.admission import Limits
+from embedplane_server.scheduling.scheduler import Scheduler
+from embedplane_server.served import ServedModel
+from embedplane_server.settings import ServeSettings
+
+LEAST_QUEUED_TOKENS = 600_000
+QUEUED_SECONDS = 10
+TOKENIZER_THREADS = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Application:
+    """The ASGI application, and what the process around it has to steer."""
+
+    asgi: FastAPI
+    lifecycle: Lifecycle
+    scheduler: Scheduler
+    metrics: Metrics
+
+
+def create_app(settings: ServeSettings, engine: Engine, tokenizer: Tokenizer, manifest: EngineManifest) -> Application:
+    """Return the application around an engine that was checked and warmed."""
+    served = ServedModel(settings.model_name, settings.served_model_names, manifest)
+    metrics = _metrics(served)
+    limits = queue_limits(settings, manifest)
+    requests = RequestLimits(manifest.description.max_sequence_length)
+    scheduler = Scheduler(engine, limits, metrics, manifest.benchmark.tokens_per_second)
+    metrics.watch_queue(scheduler.queued)
+    lifecycle = Lifecycle(scheduler.problem)
+    tokenizers = ThreadPoolExecutor(TOKENIZER_THREADS, thread_name_prefix="tokenizer")
+    embedder = Embedder(tokenizer, scheduler, requests, manifest.description.default_prompt_text, tokenizers)
+
+    @asynccontextmanager
+    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        scheduler.start()
+        yield
+        scheduler.close()
+        tokenizers.shutdown(wait=False, cancel_futures=True)
+
+    routes = [
+        *OpenAi(served, embedder, metrics, settings.max_request_seconds).routes(),
+        *health_routes(lifecycle, metrics.registry),
+        *info_routes(served, requests, limits),
+    ]
+    edge = EdgeSettings(served.description.vector_space, settings.max_connection_seconds, _paths(routes))
+    app = FastAPI(openapi_url=None, lifespan=lifespan, routes=list(routes))
+    app.add_exception_handler(HTTPException, _http_error)
+    app.add_middleware(Edge, edge, lifecycle, metrics)
+    return Application(app, lifecycle, scheduler, metrics)
+
+
+def queue_limits(settings: ServeSettings, manifest: EngineManifest) -> Limits:
+    """Return the bounds of the queue: the user's, else what the engine was measured to do."""
+    measured = int(QUEUED_SECONDS * manifest.benchmark.tokens_per_second)
+    return Limits(
+        max_batch_tokens=settings.max_batch_tokens or manifest.max_batch_tokens,
+        max_queued_tokens=settings.max_queued_tokens or max(LEAST_QUEUED_TOKENS, measured),
+        max_batch_seconds=max(settings.max_request_seconds, 60.0),
+    )
+
+
+def _metrics(served: ServedModel) -> Metrics:
+    manifest = served.manifest
+    metrics = Metrics(Identity(served.name, served.description.vector_space))
+    metrics.describe_engine(
+        {
+            "backend": manifest.backend,
+            "backend_version": manifest.backend_version,
+            "precision": manifest.precision,
+            "commit": manifest.commit,
+            "conformance": f"{manifest.conformance.minimum_cosine:.6f}",
+        }
+    )
+    ProcessCollector(registry=metrics.registry)
+    PlatformCollector(registry=metrics.registry)
+    return metrics
+
+
+def _paths(routes: list[Route]) -> frozenset[str]:
+    return frozenset(route.path for route in routes if not route.param_convertors)
+
+
+async def _http_error(request: Request, error: Exception) -> Response:
+    return error_response(error, request.method, request.url.path)

@@ -1,0 +1,92 @@
+"""Around every request: ids, headers, failures as answers, counts, and when a connection is closed.
+
+Plain ASGI, because it runs for each request. What a request asks for is the routes' business.
+"""
+
+import logging
+import re
+import secrets
+import time
+from collections.abc import Collection
+from dataclasses import dataclass
+
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from embedplane_server.lifecycle import Lifecycle
+from embedplane_server.metrics import Metrics
+from embedplane_server.routes.errors import INTERNAL, error_response, verdict_on
+
+logger = logging.getLogger(__name__)
+
+REQUEST_ID = re.compile(rb"[\x21-\x7e]{1,128}")
+CLOSING_STATUSES = frozenset({413, 429, 503})
+CONNECTION_OPENED = "connection_opened"
+"""Key of the ASGI state under which the HTTP server notes when the connection was opened (time.monotonic)."""
+
+
+@dataclass(frozen=True, slots=True)
+class EdgeSettings:
+    """What the edge needs to know."""
+
+    vector_space: str
+    max_connection_seconds: float
+    known_paths: Collection[str]
+    """The values of the label `route`; any other path is counted as `other`."""
+
+
+class Edge:
+    """The outermost ASGI layer that is ours."""
+
+    def __init__(self, app: ASGIApp, settings: EdgeSettings, lifecycle: Lifecycle, metrics: Metrics) -> None:
+        self._app = app
+        self._settings = settings
+        self._lifecycle = lifecycle
+        self._metrics = metrics
+        self._vector_space = (b"x-embedplane-vector-space", settings.vector_space.encode("ascii"))
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one request."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        request_id = _request_id(scope)
+        status = 0
+
+        async def send_with_headers(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+                headers = [*message.get("headers", ()), (b"x-request-id", request_id), self._vector_space]
+                if self._is_to_close(scope, status):
+                    headers.append((b"connection", b"close"))
+                message = {**message, "headers": headers}
+            await send(message)
+
+        try:
+            await self._app(scope, receive, send_with_headers)
+        except Exception as error:  # whatever went wrong, the client gets an answer
+            self._note(error, request_id)
+            if not status:
+                await error_response(error, scope["method"], scope["path"])(scope, receive, send_with_headers)
+        path = scope["path"]
+        self._metrics.answered(path if path in self._settings.known_paths else "other", status)
+
+    def _note(self, error: Exception, request_id: bytes) -> None:
+        verdict = verdict_on(error)
+        self._metrics.rejected(verdict.reason)
+        if verdict is INTERNAL:
+            logger.error("request %s failed", request_id.decode("ascii"), exc_info=error)
+
+    def _is_to_close(self, scope: Scope, status: int) -> bool:
+        """Tell whether the connection ends with this answer: balancers see new connections only."""
+        opened = scope.get("state", {}).get(CONNECTION_OPENED)
+        is_old = opened is not None and time.monotonic() - opened >= self._settings.max_connection_seconds
+        return is_old or status in CLOSING_STATUSES or self._lifecycle.is_draining
+
+
+def _request_id(scope: Scope) -> bytes:
+    """Return the client's own id for the request if it is presentable, else a new one."""
+    for name, value in scope["headers"]:
+        if name == b"x-request-id" and REQUEST_ID.fullmatch(value):
+            return bytes(value)
+    return secrets.token_hex(16).encode("ascii")

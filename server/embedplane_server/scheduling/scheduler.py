@@ -1,0 +1,231 @@
+"""Runs the engine in one thread of its own on what waits; requests await their vectors on the event loop.
+
+The event loop admits and abandons, the engine thread takes and answers; what they share changes under one lock.
+The engine thread never waits for the event loop and there is no timer: an idle engine starts on whatever arrives.
+"""
+
+import asyncio
+import logging
+import threading
+import time
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
+from dataclasses import replace
+
+import numpy as np
+
+from embedplane_server.engines.base import Batch, Engine, Vectors
+from embedplane_server.errors import EngineError
+from embedplane_server.scheduling.admission import Limits, Queued, Throughput, admit
+from embedplane_server.scheduling.errors import EngineFailed, Overloaded, ShuttingDown
+from embedplane_server.scheduling.health import EngineHealth
+from embedplane_server.scheduling.observer import BatchReport, Observer, Outcome
+from embedplane_server.scheduling.waiting import Waiting
+from embedplane_server.scheduling.work import Embedded, Lane, Unit, Work
+
+logger = logging.getLogger(__name__)
+
+
+class Scheduler:
+    """The queue and the engine thread."""
+
+    def __init__(
+        self,
+        engine: Engine,
+        limits: Limits,
+        observer: Observer,
+        expected_tokens_per_second: float,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self.limits = limits
+        self._engine = engine
+        self._observer = observer
+        self._clock = clock
+        self._throughput = Throughput(expected_tokens_per_second)
+        self._health = EngineHealth(limits.max_batch_seconds)
+        self._arrived = threading.Condition()
+        self._inbox: list[Work] = []
+        self._queued = {lane: Queued() for lane in Lane}
+        self._closing = False
+        self._waiting = Waiting()  # only the engine thread touches it
+        self._thread = threading.Thread(target=self._run, name="engine", daemon=True)
+
+    def start(self) -> None:
+        """Start the engine thread."""
+        self._thread.start()
+
+    def close(self, timeout: float = 30) -> None:
+        """Let the engine thread finish what is queued, then end it."""
+        with self._arrived:
+            self._closing = True
+            self._arrived.notify()
+        self._thread.join(timeout)
+
+    def queued(self, lane: Lane) -> Queued:
+        """Return what waits in a lane now; inputs in the running batch do not wait."""
+        with self._arrived:
+            return replace(self._queued[lane])
+
+    def problem(self) -> str | None:
+        """Return what is wrong with the engine, or None while it is healthy."""
+        if not self._thread.is_alive():
+            return "the engine thread has ended"
+        return self._health.problem(self._clock())
+
+    async def embed(self, token_ids: Sequence[Sequence[int]]) -> Embedded:
+        """Return the vectors of a request. Cancelling the caller frees whatever has not started."""
+        work = self._admit(token_ids)
+        try:
+            return await work.future
+        except asyncio.CancelledError:
+            self._end([work], Outcome.CANCELLED)
+            raise
+
+    def _admit(self, token_ids: Sequence[Sequence[int]]) -> Work:
+        tokens = sum(map(len, token_ids))
+        lane = self.limits.lane(token_ids, tokens)
+        work = Work(token_ids, lane, self._clock(), asyncio.get_running_loop().create_future())
+        with self._arrived:
+            if self._closing:
+                raise ShuttingDown
+            try:
+                admit(tokens, lane, self._queued, self.limits, self._throughput.tokens_per_second)
+            except Overloaded:
+                self._observer.overloaded(tokens)
+                raise
+            self._queued[lane].tokens += tokens
+            self._queued[lane].inputs += len(token_ids)
+            self._inbox.append(work)
+            self._observer.admitted(tokens)
+            self._arrived.notify()
+        return work
+
+    def _end(self, works: Iterable[Work], outcome: Outcome) -> None:
+        """Drop what still waits of these requests; a second call changes nothing."""
+        with self._arrived:
+            for work in works:
+                if not work.ended:
+                    work.ended = True
+                    self._leave(work, work.waiting_tokens, work.waiting_inputs, outcome)
+
+    def _leave(self, work: Work, tokens: int, inputs: int, outcome: Outcome | None = None) -> None:
+        """Take inputs out of the counts of what waits; with the lock held."""
+        work.waiting_tokens -= tokens
+        work.waiting_inputs -= inputs
+        self._queued[work.lane].tokens -= tokens
+        self._queued[work.lane].inputs -= inputs
+        if outcome is not None and inputs:
+            self._observer.dropped(tokens, inputs, outcome)
+
+    def _run(self) -> None:
+        while self._collect():
+            taken = self._waiting.take(self.limits.max_batch_tokens)
+            if units := self._start(taken):
+                self._embed(units)
+
+    def _collect(self) -> bool:
+        """Move arrivals to what waits, sleeping while there is nothing; False when it is time to end."""
+        with self._arrived:
+            while not self._inbox and not self._any_queued():
+                if self._closing:
+                    return False
+                self._waiting.clear()
+                self._arrived.wait()
+            arrivals, self._inbox = self._inbox, []
+        for work in arrivals:
+            self._waiting.add(work, self._throughput.tokens_per_second)
+        return True
+
+    def _any_queued(self) -> bool:
+        return any(queued.inputs for queued in self._queued.values())
+
+    def _start(self, taken: list[Unit]) -> list[Unit]:
+        """Take the inputs of a batch out of the queue; those of requests that ended meanwhile fall away."""
+        now = self._clock()
+        with self._arrived:
+            units = [unit for unit in taken if not unit.work.ended]
+            for unit in units:
+                self._leave(unit.work, len(unit.token_ids), 1)
+                if unit.work.started is None:
+                    unit.work.started = now
+        return units
+
+    def _embed(self, units: list[Unit]) -> None:
+        batch = Batch([unit.token_ids for unit in units])
+        started = self._clock()
+        self._health.batch_started(started)
+        try:
+            vectors = self._checked(batch)
+        except Exception:
+            logger.exception("a batch of %d inputs and %d tokens failed", len(units), batch.tokens)
+            self._report(batch, started, Outcome.FAILED)
+            self._fail(units)
+            self._health.batch_failed(self._probe_works())
+            return
+        self._report(batch, started, Outcome.SUCCESS)
+        self._health.batch_succeeded(min(batch.token_ids, key=len))
+        self._answer(units, vectors)
+
+    def _checked(self, batch: Batch) -> Vectors:
+        vectors = self._engine.embed(batch)
+        expected = (len(batch.token_ids), self._engine.dimensions)
+        if vectors.shape != expected:
+            raise EngineError(f"the engine returned vectors of shape {vectors.shape} instead of {expected}")
+        if not np.isfinite(vectors).all():
+            raise EngineError("the engine returned numbers that are not finite")
+        return vectors
+
+    def _probe_works(self) -> bool:
+        """Tell whether an input that worked before still does: then it was the batch, not the engine."""
+        known_good = self._health.known_good
+        if known_good is None:
+            return False
+        try:
+            self._checked(Batch([known_good]))
+        except Exception:
+            logger.exception("the engine also fails on an input that worked before")
+            return False
+        return True
+
+    def _report(self, batch: Batch, started: float, outcome: Outcome) -> None:
+        seconds = self._clock() - started
+        tokens, inputs = batch.tokens, len(batch.token_ids)
+        if outcome is Outcome.SUCCESS:
+            self._throughput.add(tokens, seconds)
+        self._observer.batch(BatchReport(tokens, batch.longest * inputs - tokens, inputs, seconds, outcome))
+
+    def _answer(self, units: list[Unit], vectors: Vectors) -> None:
+        for unit, vector in zip(units, vectors, strict=True):
+            unit.work.keep(unit.index, vector)
+        finished = [work for work in _works(units) if work.unfinished == 0]
+        self._end(finished, Outcome.SUCCESS)
+        now = self._clock()
+        _on_loop(finished, lambda work: work.future.set_result(_embedded(work, now)))
+
+    def _fail(self, units: list[Unit]) -> None:
+        works = _works(units)
+        self._end(works, Outcome.FAILED)
+        _on_loop(works, lambda work: work.future.set_exception(EngineFailed()))
+
+
+def _works(units: list[Unit]) -> list[Work]:
+    return list({id(unit.work): unit.work for unit in units}.values())
+
+
+def _embedded(work: Work, now: float) -> Embedded:
+    if work.vectors is None or work.started is None:
+        raise AssertionError("a request cannot be complete before one of its inputs started")
+    return Embedded(work.vectors, work.started - work.arrived, now - work.started)
+
+
+def _on_loop(works: list[Work], settle: Callable[[Work], None]) -> None:
+    """Settle the futures of these requests on their event loop, all in one step."""
+
+    def settle_all() -> None:
+        for work in works:
+            if not work.future.done():
+                settle(work)
+
+    if works:
+        with suppress(RuntimeError):  # the loop was closed: nobody waits for the answer
+            works[0].future.get_loop().call_soon_threadsafe(settle_all)

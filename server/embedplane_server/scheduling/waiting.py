@@ -1,0 +1,117 @@
+"""The inputs that wait: which go into the next batch. Pure: no lock, no clock, no thread.
+
+Within a lane every input is due when its request would reach it if it had the engine to itself. The most overdue
+input starts the next batch, so requests share the engine and nothing starves: whatever arrives later is due
+later. The batch is filled with inputs of about the same length, so that little padding is computed.
+"""
+
+from bisect import bisect_left, insort
+from heapq import heappop, heappush
+from itertools import count
+
+from embedplane_server.scheduling.work import Lane, Unit, Work
+
+MAX_SPREAD_SECONDS = 10.0
+"""No input is due later than this after its arrival, however large its request."""
+FREE_PADDING_TOKENS = 64
+"""Padding that costs no more than starting another batch would."""
+PADDING_SHARE = 10
+"""One token in this many may be padding."""
+INTERACTIVE_BATCHES_PER_BULK_BATCH = 3
+"""While both lanes wait, bulk work gets every fourth batch."""
+
+
+class WaitingLane:
+    """The waiting inputs of one lane, by length and due time."""
+
+    def __init__(self) -> None:
+        self._by_length: dict[int, list[tuple[float, int, Unit]]] = {}
+        self._lengths: list[int] = []
+        self._sequence = count()
+
+    def add(self, work: Work, tokens_per_second: float) -> None:
+        """Take in all inputs of a request."""
+        before = 0
+        for index, ids in enumerate(work.token_ids):
+            due = work.arrived + min(before / tokens_per_second, MAX_SPREAD_SECONDS)
+            heappush(self._at(len(ids)), (due, next(self._sequence), Unit(work, index)))
+            before += len(ids)
+
+    def __bool__(self) -> bool:
+        return bool(self._lengths)
+
+    def take(self, max_tokens: int) -> list[Unit]:
+        """Remove and return the next batch: at most `max_tokens` with padding, but at least one input."""
+        start = self._most_overdue()
+        if start is None:
+            return []
+        taken = [self._pop(start)]
+        longest = tokens = start
+        while (length := self._next_length(longest, tokens, len(taken), max_tokens)) is not None:
+            taken.append(self._pop(length))
+            longest, tokens = max(longest, length), tokens + length
+        return taken
+
+    def _at(self, length: int) -> list[tuple[float, int, Unit]]:
+        if length not in self._by_length:
+            self._by_length[length] = []
+            insort(self._lengths, length)
+        return self._by_length[length]
+
+    def _pop(self, length: int) -> Unit:
+        unit = heappop(self._by_length[length])[2]
+        self._tidy(length)
+        return unit
+
+    def _tidy(self, length: int) -> bool:
+        """Drop what ended meanwhile from the front of a length; return whether anything is left there."""
+        heap = self._by_length[length]
+        while heap and heap[0][2].work.ended:
+            heappop(heap)
+        if not heap:
+            del self._by_length[length]
+            del self._lengths[bisect_left(self._lengths, length)]
+        return bool(heap)
+
+    def _most_overdue(self) -> int | None:
+        alive = [length for length in list(self._lengths) if self._tidy(length)]
+        return min(alive, key=lambda length: self._by_length[length][0][:2], default=None)
+
+    def _next_length(self, longest: int, tokens: int, inputs: int, max_tokens: int) -> int | None:
+        """Return the waiting length that adds the least padding to a batch, or None if none fits any more."""
+        position = bisect_left(self._lengths, longest)
+        around = self._lengths[max(position - 1, 0) : position + 1]
+        for length in sorted(around, key=lambda length: max(length - longest, 0) * inputs + max(longest - length, 0)):
+            padded = max(longest, length) * (inputs + 1)
+            padding = padded - tokens - length
+            if padded <= max_tokens and padding <= max(FREE_PADDING_TOKENS, padded // PADDING_SHARE):
+                return length
+        return None
+
+
+class Waiting:
+    """Both lanes. Interactive inputs go first; bulk inputs keep a share of the batches."""
+
+    def __init__(self) -> None:
+        self._lanes = {lane: WaitingLane() for lane in Lane}
+        self._interactive_in_a_row = 0
+
+    def add(self, work: Work, tokens_per_second: float) -> None:
+        """Take in all inputs of a request."""
+        self._lanes[work.lane].add(work, tokens_per_second)
+
+    def clear(self) -> None:
+        """Forget what ended before its turn came; called when nothing else waits."""
+        self._lanes = {lane: WaitingLane() for lane in Lane}
+
+    def take(self, max_tokens: int) -> list[Unit]:
+        """Remove and return the next batch; empty when nothing waits."""
+        order = [Lane.INTERACTIVE, Lane.BULK]
+        if self._interactive_in_a_row >= INTERACTIVE_BATCHES_PER_BULK_BATCH:
+            order.reverse()
+        for lane in order:
+            if units := self._lanes[lane].take(max_tokens):
+                passed_over = lane is Lane.INTERACTIVE and bool(self._lanes[Lane.BULK])
+                self._interactive_in_a_row = self._interactive_in_a_row + 1 if passed_over else 0
+                return units
+        return []

@@ -1,0 +1,120 @@
+"""Wire types of the OpenAI interface. They are never passed below `routes/`.
+
+Requests are validated by pydantic straight from the body's bytes; answers are written as bytes without a model in
+between, because vectors are large.
+"""
+
+import asyncio
+import base64
+from collections.abc import Sequence
+from typing import Annotated, Literal
+
+import numpy as np
+import orjson
+from pydantic import BaseModel, ConfigDict, Field
+from pydantic.types import FailFast
+
+from embedplane_server.engines.base import Vectors
+
+EncodingFormat = Literal["float", "base64"]
+TokenIds = Annotated[list[int], FailFast()]
+Input = str | Annotated[list[str], FailFast()] | TokenIds | Annotated[list[TokenIds], FailFast()]
+
+ROWS_AT_ONCE = 256
+"""Larger answers are written in slices, so that the event loop can serve others in between."""
+
+
+class EmbeddingRequest(BaseModel):
+    """Body of `POST /v1/embeddings`. Fields that are not named here are ignored, as `user` is."""
+
+    model_config = ConfigDict(strict=True, frozen=True)
+
+    input: Input
+    model: str | None = None
+    """None: the one model that this server has."""
+    encoding_format: EncodingFormat = "float"
+    dimensions: int | None = None
+    user: str | None = None
+
+
+class ErrorDetail(BaseModel):
+    """What went wrong, in OpenAI's form."""
+
+    message: str
+    type: str
+    param: str | None = None
+    code: str | None = None
+
+
+class ErrorBody(BaseModel):
+    """Body of every answer that is not a success."""
+
+    error: ErrorDetail
+
+
+class ServedModelCard(BaseModel):
+    """One entry of `/v1/models`."""
+
+    id: str
+    object: Literal["model"] = "model"
+    created: int
+    owned_by: str = "embedplane"
+    vector_space: str
+    dimensions: int
+    max_sequence_length: int
+    similarity: str
+
+
+class ServedModelList(BaseModel):
+    """Body of `/v1/models`."""
+
+    object: Literal["list"] = "list"
+    data: list[ServedModelCard]
+
+
+class Info(BaseModel):
+    """Body of `/info`: what this server serves and what it takes."""
+
+    model: str
+    served_model_names: list[str]
+    vector_space: str
+    dimensions: int
+    pooling: str
+    normalized: bool
+    similarity: str
+    prompts: list[str]
+    default_prompt: str | None
+    max_sequence_length: int
+    max_inputs: int = Field(description="inputs of one request")
+    max_request_tokens: int
+    max_batch_tokens: int
+    max_queued_tokens: int
+    max_request_bytes: int
+    backend: str
+    backend_version: str
+    precision: str
+
+
+async def embedding_response(vectors: Vectors, model: str, tokens: int, encoding_format: EncodingFormat) -> bytes:
+    """Return the body that answers an `EmbeddingRequest`."""
+    parts = []
+    for start in range(0, len(vectors), ROWS_AT_ONCE):
+        if start:
+            await asyncio.sleep(0)
+        rows = vectors[start : start + ROWS_AT_ONCE]
+        parts.append(_entries(_as_base64(rows) if encoding_format == "base64" else list(rows), start))
+    tail = {"model": model, "usage": {"prompt_tokens": tokens, "total_tokens": tokens}}
+    return b'{"object":"list","data":[' + b",".join(parts) + b"]," + orjson.dumps(tail)[1:]
+
+
+def _entries(embeddings: Sequence[str] | Sequence[Vectors], start: int) -> bytes:
+    entries = [
+        {"object": "embedding", "index": index, "embedding": embedding}
+        for index, embedding in enumerate(embeddings, start)
+    ]
+    return orjson.dumps(entries, option=orjson.OPT_SERIALIZE_NUMPY)[1:-1]
+
+
+def _as_base64(vectors: Vectors) -> list[str]:
+    little_endian = np.ascontiguousarray(vectors, dtype="<f4")
+    return [base64.b64encode(row.data).decode("ascii") for row in little_endian]
