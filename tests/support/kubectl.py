@@ -65,7 +65,9 @@ class Kubectl:
             found = self.get("embeddingmodel", name) or {}
             generation = found.get("metadata", {}).get("generation")
             for each in found.get("status", {}).get("conditions", []):
-                matches = each["type"] == condition_type and each["status"] == status and reason in (None, each["reason"])
+                matches = (
+                    each["type"] == condition_type and each["status"] == status and reason in (None, each["reason"])
+                )
                 if matches and each.get("observedGeneration") == generation:
                     return dict(each)
             return None
@@ -79,6 +81,22 @@ class Kubectl:
         found = self.get("embeddingmodel", name)
         assert found is not None
         return found
+
+    def deployment_of(self, name: str) -> Manifest | None:
+        """Return the one Deployment that serves this model."""
+        found = self.list("deployments", f"embedplane.io/model={name}")
+        assert len(found) <= 1, [each["metadata"]["name"] for each in found]
+        return found[0] if found else None
+
+    def wait_for_replicas(self, name: str, replicas: int, within: float = 180) -> None:
+        """Wait until exactly so many servers of a model are wanted and ready."""
+
+        def look() -> bool:
+            deployment = self.deployment_of(name) or {"spec": {}, "status": {}}
+            wanted, ready = deployment["spec"].get("replicas"), deployment["status"].get("readyReplicas", 0)
+            return wanted == ready == replicas
+
+        wait_for(f"{name} has {replicas} ready servers", look, within=within, explain=lambda: self.explain(name))
 
     def explain(self, name: str) -> str:
         """What a person would look at when a wait failed."""

@@ -5,7 +5,9 @@ from typing import Any
 REPO = "sentence-transformers/all-MiniLM-L6-v2"
 
 
-def embedding_model(name: str, namespace: str, *, repo: str = REPO, revision: str = "main", **spec: Any) -> dict[str, Any]:
+def embedding_model(
+    name: str, namespace: str, *, repo: str = REPO, revision: str = "main", **spec: Any
+) -> dict[str, Any]:
     """Return a MiniLM on the CPU; `spec` replaces or adds top-level fields of the spec."""
     return {
         "apiVersion": "embedplane.io/v1alpha1",

@@ -20,7 +20,7 @@ def minilm_folder() -> Path:
 
 
 def reference_model(max_sequence_length: int | None = None) -> "SentenceTransformer":
-    from sentence_transformers import SentenceTransformer
+    from sentence_transformers import SentenceTransformer  # noqa: PLC0415 - torch takes seconds to import
 
     model = SentenceTransformer(str(minilm_folder()), device="cpu")
     if max_sequence_length is not None:

@@ -1,9 +1,10 @@
 """Texts of many lengths, from one token to a model's window and beyond."""
 
-WORDS = (
+SENTENCE = (
     "the river runs past old mills and quiet farms where people once traded wool for salt and news of distant harbours "
     "came with every boat while children learned to read the weather from the colour of the evening sky"
-).split()
+)
+WORDS = SENTENCE.split()
 
 
 def text_of(words: int, start: int = 0) -> str:

@@ -8,7 +8,12 @@ Value = TypeVar("Value")
 
 
 def wait_for(
-    what: str, look: Callable[[], Value | None], *, within: float = 60, pause: float = 0.25, explain: Callable[[], str] = str
+    what: str,
+    look: Callable[[], Value | None],
+    *,
+    within: float = 60,
+    pause: float = 0.25,
+    explain: Callable[[], str] = str,
 ) -> Value:
     """Return the first truthy answer of `look`; fail after `within` seconds, saying `what` and what was last seen."""
     deadline = time.monotonic() + within

@@ -1,0 +1,60 @@
+"""Load raises replicas, silence lowers them, a Prometheus that is gone changes nothing."""
+
+import pytest
+
+from tests.support.cluster import LocalCluster
+from tests.support.kubectl import Kubectl
+from tests.support.models import embedding_model
+from tests.support.serving import address_of
+from tests.support.texts import text_of
+from tests.support.traffic import bulk_load
+from tests.support.waiting import wait_for
+
+pytestmark = pytest.mark.cluster
+
+QUICK = {
+    "scaleUp": {"stabilizationWindowSeconds": 0},
+    "scaleDown": {
+        "stabilizationWindowSeconds": 20,
+        "policies": [{"type": "Percent", "value": 100, "periodSeconds": 15}],
+    },
+}
+
+
+def desired(shared: Kubectl, name: str) -> int:
+    deployment = shared.deployment_of(name)
+    return int(deployment["spec"]["replicas"]) if deployment else 0
+
+
+def test_load_raises_replicas_and_silence_lowers_them(shared: Kubectl):
+    scaling = {"minReplicas": 1, "maxReplicas": 2, "targetQueueSeconds": 0.2, "behavior": QUICK}
+    shared.apply(embedding_model("elastic", shared.namespace, scaling=scaling))
+    shared.wait_ready("elastic")
+    shared.wait_for_condition("elastic", "ScalingActive", "True", within=120)
+
+    with bulk_load(address_of(shared, "elastic"), "elastic", [text_of(150, start) for start in range(64)]):
+        wait_for("two replicas are wanted", lambda: desired(shared, "elastic") == 2, within=180,
+                 explain=lambda: shared.explain("elastic"))  # fmt: skip
+
+    wait_for("one replica is left", lambda: desired(shared, "elastic") == 1, within=240,
+             explain=lambda: shared.explain("elastic"))  # fmt: skip
+    scaling_status = (shared.get("embeddingmodel", "elastic") or {})["status"]["scaling"]
+    assert scaling_status["desiredReplicas"] == 1
+    assert scaling_status["reason"]
+
+
+def test_without_prometheus_nothing_is_scaled_and_the_condition_says_so(shared: Kubectl, local_cluster: LocalCluster):
+    scaling = {"minReplicas": 1, "maxReplicas": 3, "behavior": QUICK}
+    shared.apply(embedding_model("blind", shared.namespace, scaling=scaling))
+    shared.wait_ready("blind")
+    shared.wait_for_condition("blind", "ScalingActive", "True", within=120)
+    deployment = shared.deployment_of("blind")
+    assert deployment is not None
+    shared.run("scale", "deployment", deployment["metadata"]["name"], "--replicas=2")
+
+    with local_cluster.without("prometheus"):
+        lost = shared.wait_for_condition("blind", "ScalingActive", "False", within=120)
+        assert lost["reason"] in {"MetricsUnavailable", "MetricsMissing"}
+        assert desired(shared, "blind") == 2
+
+    shared.wait_for_condition("blind", "ScalingActive", "True", within=180)

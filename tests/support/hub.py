@@ -1,0 +1,72 @@
+"""A hub mirror that pods of the local cluster reach, with repositories that are wrong in one way each."""
+
+import json
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import httpx
+
+from tests.support.reference import minilm_folder
+from tests.support.waiting import wait_for
+
+MIRROR = Path(__file__).parents[2] / "hack" / "demo" / "hub_mirror.py"
+HOST = "198.18.0.1"
+"""This machine, as pods of the local cluster see it."""
+
+
+@dataclass(frozen=True)
+class Hub:
+    """Where the mirror answers, and the token that opens `tests/gated`."""
+
+    endpoint: str
+    token: str
+
+
+def pickle_only(folder: Path) -> Path:
+    """A model whose weights come as a pickle only."""
+    shutil.copytree(minilm_folder(), folder, ignore=shutil.ignore_patterns("*.safetensors", "__pycache__"))
+    (folder / "pytorch_model.bin").write_bytes(b"not looked at")
+    return folder
+
+
+def code_carrying(folder: Path) -> Path:
+    """A model that wants its own Python code run."""
+    shutil.copytree(minilm_folder(), folder, ignore=shutil.ignore_patterns("__pycache__"))
+    configuration = json.loads((folder / "config.json").read_text())
+    configuration["auto_map"] = {"AutoModel": "modeling_custom.CustomModel"}
+    (folder / "config.json").write_text(json.dumps(configuration))
+    (folder / "modeling_custom.py").write_text("raise SystemExit('executed')\n")
+    return folder
+
+
+@contextmanager
+def running_hub(folder: Path, port: int) -> Iterator[Hub]:
+    """Serve MiniLM and the broken repositories until the block ends."""
+    hub = Hub(f"http://{HOST}:{port}", "a-token-of-the-tests")
+    repositories = {
+        "tests/pickle-only": pickle_only(folder / "pickle-only"),
+        "tests/unsupported": code_carrying(folder / "unsupported"),
+        "tests/gated": minilm_folder(),
+    }
+    command = [sys.executable, str(MIRROR), "--host", HOST, "--port", str(port), "--token", f"tests/gated={hub.token}"]
+    for name, path in repositories.items():
+        command += ["--repo", f"{name}={path}"]
+    process = subprocess.Popen(command)
+    try:
+        wait_for("the hub mirror answers", lambda: answers(hub), within=30)
+        yield hub
+    finally:
+        process.terminate()
+        process.wait(10)
+
+
+def answers(hub: Hub) -> bool:
+    try:
+        return httpx.get(f"{hub.endpoint}/api/models/none/none").is_client_error
+    except httpx.HTTPError:
+        return False

@@ -1,0 +1,16 @@
+"""Calling a served model from this machine: ClusterIPs of the local cluster are routed from the host."""
+
+from openai import OpenAI
+
+from tests.support.kubectl import Kubectl
+
+
+def address_of(kubectl: Kubectl, name: str) -> str:
+    """Return the base URL of a model's Service, as seen from this machine."""
+    service = kubectl.get("service", name)
+    assert service is not None, f"no Service {name}"
+    return f"http://{service['spec']['clusterIP']}"
+
+
+def client_of(kubectl: Kubectl, name: str) -> OpenAI:
+    return OpenAI(base_url=f"{address_of(kubectl, name)}/v1", api_key="unused", max_retries=2, timeout=60)
