@@ -180,7 +180,7 @@ class Simulation:
     def _observe(self, now: float) -> Observation | Missing:
         if self.world.is_prometheus_down(now):
             return DOWN
-        queue, short, long = 2 * self.world.scrape_seconds, 4 * self.world.scrape_seconds, 600
+        queue, short = max(30, self.world.scrape_seconds), max(60, 3 * self.world.scrape_seconds)
         live = [p for p in self.pods if not p.is_gone and not p.last_scrape_failed]
         series = [p for p in live if p.rate("admitted", now, short) is not None]
         if not series:
@@ -194,8 +194,7 @@ class Simulation:
             rejected=total([p.rate("rejected", now, short) for p in self.pods]),
             interactive_queue=total([p.average("interactive", now, queue) for p in live]),
             bulk_queue=total([p.average("bulk", now, queue) for p in live]),
-            tokens=total([p.rate("tokens", now, long) for p in self.pods]),
-            busy_seconds=total([p.rate("busy", now, long) for p in self.pods]),
+            tokens=total([p.rate("tokens", now, short) for p in self.pods]),
             busy_replicas=total([p.rate("busy", now, short) for p in self.pods]),
             series=len(series),
         )
@@ -218,7 +217,8 @@ class Simulation:
     def _scale(self, replicas: int, now: float) -> None:
         """As a ReplicaSet does: the newest go first, those that are not ready before all others."""
         alive = [p for p in self.pods if not p.is_gone]
-        for pod in sorted(alive, key=lambda p: (p.ready_at > now, p.created), reverse=True)[: len(alive) - replicas]:
+        youngest_first = sorted(alive, key=lambda p: (p.ready_at > now, p.created), reverse=True)
+        for pod in youngest_first[: max(0, len(alive) - replicas)]:
             pod.is_gone = True
         for _ in range(replicas - len(alive)):
             self.pods.append(Pod(len(self.pods), now, now + self.world.start_seconds))

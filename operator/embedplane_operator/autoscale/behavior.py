@@ -32,6 +32,8 @@ class History:
 
     recommendations: tuple[Recommendation, ...] = ()
     changes: tuple[Change, ...] = ()
+    capacities: tuple[tuple[float, float], ...] = ()
+    """When and how much a fully loaded replica was seen to do."""
 
     def recommended(self, recommendation: Recommendation, rules: ScalingRules) -> "History":
         """Add a recommendation and drop those that no window reaches."""
@@ -44,6 +46,11 @@ class History:
         periods = [p.period_seconds for p in (*rules.scale_up.policies, *rules.scale_down.policies)]
         kept = tuple(c for c in self.changes if c.time > change.time - max(periods, default=0))
         return replace(self, changes=(*kept, change))
+
+    def measured(self, time: float, capacity: float, window: float) -> "History":
+        """Add a measured capacity (0: none) and drop those older than the window."""
+        kept = tuple(each for each in self.capacities if each[0] > time - window)
+        return replace(self, capacities=(*kept, (time, capacity)) if capacity else kept)
 
 
 def stabilized(wanted: int, current: int, history: History, rules: ScalingRules, now: float) -> int:

@@ -46,8 +46,7 @@ class DemandQueries:
             "rejected": self._recent_rate("embedplane_arrived_tokens_total", 'outcome="rejected_overload"'),
             "interactive_queue": self._recent_average("embedplane_queued_tokens", 'lane="interactive"'),
             "bulk_queue": self._recent_average("embedplane_queued_tokens", 'lane="bulk"'),
-            "tokens": self._long_rate("embedplane_tokens_total", 'outcome="success"'),
-            "busy_seconds": self._long_rate("embedplane_engine_busy_seconds_total"),
+            "tokens": self._recent_rate("embedplane_tokens_total", 'outcome="success"'),
             "busy_replicas": self._recent_rate("embedplane_engine_busy_seconds_total"),
         }
 
@@ -72,10 +71,6 @@ class DemandQueries:
         """Over one minute, or three where Prometheus scrapes too rarely for one to hold two samples."""
         selector = self._selector(metric, *matchers)
         return self._sum_and_series(f"(rate({selector}[1m]) or rate({selector}[3m]))", selector)
-
-    def _long_rate(self, metric: str, *matchers: str) -> str:
-        selector = self._selector(metric, *matchers)
-        return self._sum_and_series(f"rate({selector}[10m])", selector)
 
     def _recent_average(self, metric: str, *matchers: str) -> str:
         """Over two scrapes of 15 seconds; the newest one where Prometheus scrapes more rarely."""

@@ -18,11 +18,9 @@ class Observation:
     bulk_queue: float
     """Tokens waiting in the two lanes, averaged over two scrapes."""
     tokens: float
-    """Tokens computed per second, over ten minutes."""
-    busy_seconds: float
-    """Seconds of computing per second, over ten minutes."""
+    """Tokens computed per second."""
     busy_replicas: float
-    """Seconds of computing per second right now: 2.5 means that 2.5 replicas' worth of engines are at work."""
+    """Seconds of computing per second: 2.5 means that 2.5 replicas' worth of engines are at work."""
     series: int
     """How many pods each number covers; the least of all numbers."""
 
@@ -32,9 +30,9 @@ class Observation:
         return self.interactive_queue + self.bulk_queue
 
     @property
-    def measured_capacity(self) -> float:
-        """Tokens per second of one replica's engine while it computes; 0 if it did not."""
-        return self.tokens / self.busy_seconds if self.busy_seconds > 0 else 0.0
+    def tokens_per_busy_second(self) -> float:
+        """What one engine does in a second of work; 0 if none worked."""
+        return self.tokens / self.busy_replicas if self.busy_replicas > 0 else 0.0
 
 
 @dataclass(frozen=True)

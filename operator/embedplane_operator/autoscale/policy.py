@@ -11,8 +11,11 @@ from embedplane_operator.autoscale.behavior import History, Recommendation, limi
 from embedplane_operator.autoscale.observation import Missing, Observation
 from embedplane_operator.autoscale.rules import ScalingRules
 
-MEASURED_ABOVE_BUSY = 0.3
-"""Below this busy fraction batches are small, and tokens per busy second say little about a full load."""
+LOADED_BUSY, LOADED_QUEUE_SECONDS = 0.3, 0.25
+"""A replica shows its capacity only under load: this busy, and with this many seconds of work waiting. Otherwise its
+batches are small, and tokens per busy second say how little came, not how much could."""
+CAPACITY_WINDOW = 600.0
+"""Seconds for which a measured capacity counts; the best of them does, since whatever disturbs one lowers it."""
 CAPACITY_BOUNDS = (0.25, 1.5)
 """What a measured capacity may be, as multiples of the benchmark."""
 HIGHEST_BUSY = 0.8
@@ -68,7 +71,10 @@ def _decide(
     if not rules.min_replicas <= standing.replicas <= rules.max_replicas:
         return _into_bounds(rules, standing, held)
     observed = _if_complete(observed, standing)
-    capacity = None if isinstance(observed, Missing) else replica_capacity(observed, standing)
+    if isinstance(observed, Observation):
+        history = history.measured(now, _measured(observed, standing), CAPACITY_WINDOW)
+        held = history.recommended(hold, rules)
+    capacity = replica_capacity(history, standing)
     if rules.min_replicas == rules.max_replicas:
         known = observed if isinstance(observed, Observation) else None
         message = f"minReplicas and maxReplicas are both {rules.max_replicas}: there is nothing to decide."
@@ -78,7 +84,7 @@ def _decide(
         return Decision(standing.replicas, observed.reason, message, False, held)
     if capacity is None:
         message = (
-            "The engine has no benchmark yet and is less than 30 % busy, so the capacity of a replica is unknown. "
+            "The engine has no benchmark and was not under full load yet, so the capacity of a replica is unknown. "
             f"Replicas stay at {standing.replicas}."
         )
         return Decision(standing.replicas, "CapacityUnknown", message, False, held, observed)
@@ -100,16 +106,25 @@ def demanded(observation: Observation, rules: ScalingRules) -> float:
     return admitted + min(observation.rejected, admitted) + min(waiting, admitted)
 
 
-def replica_capacity(observation: Observation, standing: Standing) -> float | None:
+def replica_capacity(history: History, standing: Standing) -> float | None:
     """Tokens per second of one replica: measured under load, within bounds of the benchmark; else the benchmark."""
-    is_loaded = observation.busy_replicas >= MEASURED_ABOVE_BUSY * max(1, standing.ready_replicas)
-    measured = observation.measured_capacity if is_loaded else 0.0
+    measured = max((capacity for _, capacity in history.capacities), default=0.0)
     if not standing.benchmark:
         return measured or None
     if not measured:
         return standing.benchmark
     lowest, highest = (bound * standing.benchmark for bound in CAPACITY_BOUNDS)
     return min(max(measured, lowest), highest)
+
+
+def _measured(observation: Observation, standing: Standing) -> float:
+    """Tokens per second that a replica was seen to do under full load, or in spite of a small one; 0 if neither."""
+    measured, ready = observation.tokens_per_busy_second, standing.ready_replicas
+    benchmark = standing.benchmark or measured
+    if not measured or observation.busy_replicas < LOADED_BUSY * ready:
+        return 0.0
+    is_loaded = observation.queued >= LOADED_QUEUE_SECONDS * benchmark * ready
+    return measured if is_loaded or measured > benchmark else 0.0
 
 
 @dataclass(frozen=True)
@@ -186,12 +201,18 @@ def _recommend(load: _Load) -> tuple[int, str, str]:
         return current, "AsDemanded", "" if wanted == current else "within the tolerance"
     if wanted > rules.max_replicas:
         return rules.max_replicas, "AtMaximum", f"maxReplicas is {rules.max_replicas}"
-    floor = min(current, _ceil(load.observation.busy_replicas / HIGHEST_BUSY))
+    floor = _fewest_by_busy(load)
     if max(wanted, rules.min_replicas) < floor:
         return floor, "RemainingTooBusy", f"fewer than {floor} would be more than {HIGHEST_BUSY * 100:.0f} % busy"
     if wanted < rules.min_replicas:
         return rules.min_replicas, "AtMinimum", f"minReplicas is {rules.min_replicas}"
     return wanted, "AsDemanded", ""
+
+
+def _fewest_by_busy(load: _Load) -> int:
+    """The fewest replicas that would not be too busy; all while those that are ready are, for then others start."""
+    busy = _ceil(load.observation.busy_replicas / HIGHEST_BUSY)
+    return load.standing.replicas if busy > load.standing.ready_replicas else min(load.standing.replicas, busy)
 
 
 def _ceil(number: float) -> int:
