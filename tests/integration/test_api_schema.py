@@ -1,0 +1,256 @@
+"""What the API server itself says about EmbeddingModels: defaults, refusals with a remedy, explanations, columns."""
+
+import copy
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from tests.support.kubectl import Kubectl, KubectlError
+from tests.support.models import embedding_model
+
+pytestmark = pytest.mark.cluster
+
+HUB = {"huggingFace": {"repo": "a/b"}}
+CLAIM = {"persistentVolumeClaim": {"claimName": "models"}}
+EXAMPLES = sorted((Path(__file__).parents[2] / "examples").glob("*.yaml"))
+
+
+def created(namespace: Kubectl, manifest: dict[str, Any]) -> dict[str, Any]:
+    """Return the object as the API server would store it."""
+    printed = namespace.run("create", "-f", "-", "--dry-run=server", "-o", "json", stdin=json.dumps(manifest))
+    return json.loads(printed)
+
+
+def refusal(namespace: Kubectl, manifest: dict[str, Any]) -> str:
+    with pytest.raises(KubectlError) as refused:
+        created(namespace, manifest)
+    return str(refused.value)
+
+
+def test_defaults_are_visible(namespace: Kubectl) -> None:
+    manifest = embedding_model("minimal", namespace.namespace)
+    manifest["spec"] = {"source": {"huggingFace": {"repo": "a/b"}}}
+
+    spec = created(namespace, manifest)["spec"]
+
+    assert spec == {
+        "source": {"huggingFace": {"repo": "a/b", "revision": "main"}},
+        "engine": {
+            "backend": "auto",
+            "precision": "auto",
+            "conformance": {"minimumCosine": 0.999},
+            "jobs": {"activeDeadlineSeconds": 3600},
+        },
+        "serving": {
+            "maxRequestSeconds": 300,
+            "maxConnectionSeconds": 60,
+            "drainDelaySeconds": 10,
+            "rollout": {"maxSurge": 1, "maxUnavailable": 0},
+        },
+        "scaling": {
+            "minReplicas": 1,
+            "maxReplicas": 1,
+            "targetQueueSeconds": 0.5,
+            "targetBulkQueueSeconds": 60,
+            "targetUtilizationPercent": 80,
+            "mode": "Builtin",
+            "paused": False,
+            "behavior": {
+                "scaleUp": {
+                    "stabilizationWindowSeconds": 0,
+                    "selectPolicy": "Max",
+                    "policies": [
+                        {"type": "Percent", "value": 100, "periodSeconds": 15},
+                        {"type": "Pods", "value": 4, "periodSeconds": 15},
+                    ],
+                },
+                "scaleDown": {
+                    "stabilizationWindowSeconds": 300,
+                    "selectPolicy": "Max",
+                    "policies": [{"type": "Percent", "value": 100, "periodSeconds": 15}],
+                },
+            },
+        },
+        "suspend": False,
+    }
+
+
+def test_a_part_of_an_object_gets_the_rest(namespace: Kubectl) -> None:
+    manifest = embedding_model("partial", namespace.namespace, source=CLAIM)
+    manifest["spec"] |= {"scaling": {"maxReplicas": 3}, "accelerator": {"profile": "nvidia-l4"}}
+
+    spec = created(namespace, manifest)["spec"]
+
+    assert spec["scaling"]["minReplicas"] == 1
+    assert spec["accelerator"] == {"profile": "nvidia-l4", "count": 1}
+    assert spec["source"]["persistentVolumeClaim"] == {"claimName": "models", "path": "."}
+
+
+REFUSED: list[tuple[str, dict[str, Any], list[str]]] = [
+    ("no source", {"source": {}}, ["spec.source", "set exactly one of huggingFace and persistentVolumeClaim"]),
+    ("two sources", {"source": HUB | CLAIM}, ["spec.source", "set exactly one of"]),
+    ("an url as repo", {"source": {"huggingFace": {"repo": "https://huggingface.co/a/b"}}}, ["repo", "owner/name"]),
+    ("a revision with a space", {"source": {"huggingFace": {"repo": "a/b", "revision": "a b"}}}, ["revision"]),
+    (
+        "an endpoint without scheme",
+        {"source": {"huggingFace": {"repo": "a/b", "endpoint": "hub.local"}}},
+        ["endpoint", "https://"],
+    ),
+    (
+        "an absolute path",
+        {"source": {"persistentVolumeClaim": {"claimName": "a", "path": "/x"}}},
+        ["path", "relative to the top of the claim"],
+    ),
+    (
+        "a path out of the claim",
+        {"source": {"persistentVolumeClaim": {"claimName": "a", "path": "x/../../y"}}},
+        ["path", "relative to the top of the claim"],
+    ),
+    ("a served name twice", {"servedModelNames": ["a", "a"]}, ["servedModelNames", "Duplicate"]),
+    ("no served name", {"servedModelNames": []}, ["servedModelNames", "at least 1"]),
+    ("an unknown pooling", {"embedding": {"pooling": "median"}}, ["embedding.pooling", '"cls"', '"mean"']),
+    (
+        "a default prompt that is none",
+        {"embedding": {"prompts": {"query": "q: "}, "defaultPrompt": "passage"}},
+        ["embedding.defaultPrompt", "must name one of prompts"],
+    ),
+    ("no window", {"embedding": {"maxSequenceLength": 0}}, ["maxSequenceLength", "greater than or equal to 1"]),
+    ("an unknown backend", {"engine": {"backend": "onnx"}}, ["engine.backend", '"openvino"']),
+    ("a precision we do not build", {"engine": {"precision": "int8"}}, ["engine.precision", '"bfloat16"']),
+    ("a floor above one", {"engine": {"conformance": {"minimumCosine": 1.1}}}, ["minimumCosine", "less than or equal"]),
+    ("no floor", {"engine": {"conformance": {"minimumCosine": 0}}}, ["minimumCosine", "greater than 0"]),
+    (
+        "a GPU backend without GPU",
+        {"engine": {"backend": "tensorrt"}},
+        ["set accelerator.profile, or engine.backend to auto"],
+    ),
+    (
+        "a CPU backend on a GPU",
+        {"engine": {"backend": "openvino"}, "accelerator": {"profile": "nvidia-l4"}},
+        ["remove accelerator, or set engine.backend to auto"],
+    ),
+    ("an accelerator without profile", {"accelerator": {"count": 1}}, ["accelerator.profile", "Required"]),
+    ("a quantity that is none", {"resources": {"limits": {"cpu": "many"}}}, ["resources.limits"]),
+    ("a quantity as a fraction", {"resources": {"limits": {"cpu": 0.5}}}, ["resources.limits"]),
+    (
+        "a rollout that cannot move",
+        {"serving": {"rollout": {"maxSurge": "0%", "maxUnavailable": 0}}},
+        ["rollout.maxUnavailable", "cannot both be 0", "set maxUnavailable to 1"],
+    ),
+    ("no time for a request", {"serving": {"maxRequestSeconds": 0}}, ["maxRequestSeconds"]),
+    (
+        "fewest above most",
+        {"scaling": {"minReplicas": 3, "maxReplicas": 2}},
+        ["scaling.minReplicas", "minReplicas 3 is above maxReplicas 2: raise maxReplicas or lower minReplicas"],
+    ),
+    ("no replicas", {"scaling": {"minReplicas": 0}}, ["minReplicas", "greater than or equal to 1"]),
+    ("an unknown mode", {"scaling": {"mode": "KEDA"}}, ["scaling.mode", '"Builtin"', '"Disabled"']),
+    (
+        "a label of ours",
+        {"podTemplate": {"labels": {"embedplane.io/model": "x"}}},
+        ["podTemplate.labels", "use a key of your own"],
+    ),
+    (
+        "a component of ours",
+        {"podTemplate": {"labels": {"app.kubernetes.io/component": "x"}}},
+        ["podTemplate.labels", "use a key of your own"],
+    ),
+    (
+        "an annotation of ours",
+        {"podTemplate": {"annotations": {"embedplane.io/resolved": "{}"}}},
+        ["podTemplate.annotations", "use a key of your own"],
+    ),
+    (
+        "a variable of ours",
+        {"podTemplate": {"env": [{"name": "EMBEDPLANE_PORT", "value": "1"}]}},
+        ["podTemplate.env", "set the field of spec"],
+    ),
+    ("an unknown effect", {"podTemplate": {"tolerations": [{"effect": "Never"}]}}, ["tolerations[0].effect"]),
+    ("an unknown field", {"replicas": 3}, ["unknown field", "spec.replicas"]),
+    ("an unknown deep field", {"engine": {"jobs": {"backoffLimit": 3}}}, ["unknown field", "backoffLimit"]),
+    (
+        "an unknown field of an affinity",
+        {"podTemplate": {"affinity": {"nodeAffinty": {}}}},
+        ["unknown field", "nodeAffinty"],
+    ),
+]
+
+
+@pytest.mark.parametrize(("spec", "said"), [case[1:] for case in REFUSED], ids=[case[0] for case in REFUSED])
+def test_it_refuses(namespace: Kubectl, spec: dict[str, Any], said: list[str]) -> None:
+    message = refusal(namespace, embedding_model("refused", namespace.namespace, **spec))
+
+    assert [part for part in said if part not in message] == [], message
+
+
+@pytest.mark.parametrize("name", ["a" * 41, "1st", "with.dot"])
+def test_a_name_must_become_a_host_name(namespace: Kubectl, name: str) -> None:
+    assert "metadata.name becomes a host name" in refusal(namespace, embedding_model(name, namespace.namespace))
+
+
+def test_the_longest_name_is_accepted(namespace: Kubectl) -> None:
+    created(namespace, embedding_model("a" * 40, namespace.namespace))
+
+
+def test_server_side_apply_refuses_unknown_fields_even_unvalidated(namespace: Kubectl) -> None:
+    manifest = embedding_model("typo", namespace.namespace, enginee={"backend": "auto"})
+
+    with pytest.raises(KubectlError, match="field not declared in schema"):
+        namespace.apply(manifest, "--server-side", "--validate=ignore")
+
+
+def test_client_side_apply_can_be_followed_by_server_side_apply(namespace: Kubectl) -> None:
+    manifest = embedding_model("both", namespace.namespace)
+
+    namespace.apply(manifest)
+    namespace.apply(manifest, "--server-side")
+
+    assert namespace.names("em") == {"both"}
+
+
+def test_an_update_that_is_refused_leaves_the_old_spec(namespace: Kubectl) -> None:
+    manifest = embedding_model("kept", namespace.namespace)
+    namespace.apply(manifest)
+    wrong = copy.deepcopy(manifest)
+    wrong["spec"]["scaling"] = {"minReplicas": 5}
+
+    with pytest.raises(KubectlError, match="minReplicas 5 is above maxReplicas 1"):
+        namespace.apply(wrong)
+
+    kept = namespace.get("em", "kept")
+    assert kept is not None
+    assert kept["spec"]["scaling"]["minReplicas"] == 1
+    assert kept["metadata"]["generation"] == 1
+
+
+def test_the_crd_can_be_applied_on_the_client_side(crd: Path) -> None:
+    Kubectl().run("apply", "--dry-run=server", "-f", str(crd))
+
+    assert crd.stat().st_size < 200_000
+
+
+def test_every_field_is_explained(crd: Path) -> None:
+    explained = Kubectl().run("explain", "embeddingmodels.spec.serving.drainDelaySeconds")
+
+    assert "told to end" in explained
+    assert "Default: 10" in explained
+
+
+def test_short_name_category_and_columns_work(namespace: Kubectl) -> None:
+    namespace.apply(embedding_model("listed", namespace.namespace))
+
+    header, row = namespace.run("get", "em", "-o", "wide").splitlines()
+
+    wanted = ["NAME", "READY", "REASON", "BACKEND", "REPLICAS", "SPACE", "URL", "AGE", "COMMIT", "COSINE", "TOKENS/S"]
+    assert header.split() == wanted
+    assert row.startswith("listed")
+    assert "embeddingmodel.embedplane.io/listed" in namespace.run("get", "all", "-o", "name")
+
+
+@pytest.mark.parametrize("example", EXAMPLES, ids=lambda path: path.stem)
+def test_an_example_is_accepted(namespace: Kubectl, example: Path) -> None:
+    for manifest in yaml.safe_load_all(example.read_text()):
+        created(namespace, manifest)
