@@ -98,7 +98,7 @@ async def _from_folder(store: Store, folder: Path, progress: Progress) -> Stored
     if not await asyncio.to_thread(folder.is_dir):
         raise PermanentError(
             PermanentReason.PATH_NOT_FOUND,
-            f"{folder} is not a folder. Correct source.persistentVolumeClaim.path, the model's folder inside the claim.",
+            f"{folder} is not a folder. Correct source.persistentVolumeClaim.path, its place in the claim.",
         )
     progress.say(f"reading {folder}")
     names = await asyncio.to_thread(files_below, folder)

@@ -1,7 +1,7 @@
 """The Hugging Face hub and its mirrors: a revision becomes a commit, a commit's files come down checked.
 
-Two routes are used: `GET /api/models/<repo>/revision/<revision>?blobs=true` and, with ranges, `GET
-/<repo>/resolve/<commit>/<file>`. Every failure becomes a reason that a user can act on. What to take from a repository is decided in `fetch.py`.
+Routes: `GET /api/models/<repo>/revision/<revision>?blobs=true` and, with ranges, `GET /<repo>/resolve/<commit>/<file>`.
+Every failure becomes a reason that a user can act on. What to take from a repository is decided in `fetch.py`.
 """
 
 import errno

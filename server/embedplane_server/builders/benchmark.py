@@ -1,0 +1,48 @@
+"""How fast an engine is here, and which token budget keeps one forward pass short. Absolute numbers of this machine."""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from embedplane_server.engines.base import Batch, Engine
+
+# A forward pass blocks what comes after it: its budget is what the machine does in this time, within bounds.
+BATCH_SECONDS = 0.05
+SMALLEST_BATCH_TOKENS = 512
+LARGEST_BATCH_TOKENS = 2048
+
+# Texts of this length measure: about a paragraph.
+_TEXT_TOKENS = 128
+_MEASURED_SECONDS = 1.5
+_STEP_TOKENS = 256
+
+
+@dataclass(frozen=True, slots=True)
+class Benchmark:
+    """Tokens a second at a token budget."""
+
+    tokens_per_second: float
+    batch_tokens: int
+
+
+def measure_speed(engine: Engine, window: int, clock: Callable[[], float] = time.perf_counter) -> Benchmark:
+    """Find the token budget that takes at most 50 ms, and the speed at it."""
+    budget = suitable_budget(_speed(engine, window, SMALLEST_BATCH_TOKENS, clock))
+    return Benchmark(_speed(engine, window, budget, clock), budget)
+
+
+def suitable_budget(tokens_per_second: float) -> int:
+    """Return the token budget for a speed, in steps of 256."""
+    budget = int(tokens_per_second * BATCH_SECONDS) // _STEP_TOKENS * _STEP_TOKENS
+    return min(max(budget, SMALLEST_BATCH_TOKENS), LARGEST_BATCH_TOKENS)
+
+
+def _speed(engine: Engine, window: int, budget: int, clock: Callable[[], float]) -> float:
+    length = min(_TEXT_TOKENS, window, budget)
+    batch = Batch([[1] * length] * max(1, budget // length))
+    engine.embed(batch)
+    started, passes = clock(), 0
+    while clock() - started < _MEASURED_SECONDS or passes == 0:
+        engine.embed(batch)
+        passes += 1
+    return batch.tokens * passes / (clock() - started)

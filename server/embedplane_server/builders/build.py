@@ -1,0 +1,159 @@
+"""The build step: an export becomes an engine that is proven, measured and published. Without proof nothing is.
+
+What is particular to a backend is in a module of its own; here is the order of things.
+"""
+
+import asyncio
+import tempfile
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from embedplane_server.builders.benchmark import measure_speed
+from embedplane_server.builders.conformance import Conformance, load_references, measure
+from embedplane_server.builders.machine import MachineClass, machine_class
+from embedplane_server.builders.manifest import (
+    ENGINE_FILE,
+    EngineManifest,
+    backend_version,
+    engine_entry,
+    engine_key,
+    published_variants,
+)
+from embedplane_server.builders.openvino import copy_files, precisions
+from embedplane_server.engines.openvino import OpenVinoEngine, OpenVinoOptions
+from embedplane_server.errors import PermanentError, PermanentReason, StepError, TransientReason, invalid_settings
+from embedplane_server.export.manifest import OPENVINO_GRAPH, ExportManifest, export_entry, need_export
+from embedplane_server.progress import Progress
+from embedplane_server.results import BenchmarkResult, BuildResult, ConformanceResult
+from embedplane_server.settings import BuildSettings
+from embedplane_server.store import Store, digest_of, files_below, open_store
+from embedplane_server.store.entries import stored_files
+
+# `precision: auto` takes the fastest that meets this floor, whatever floor the user asks for: the same key, the same
+# engine.
+AUTOMATIC_FLOOR = 0.999
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """One engine to be made: from which export, for which machine, under which key."""
+
+    settings: BuildSettings
+    export: ExportManifest
+    machine: MachineClass
+    library: str
+
+    @property
+    def key(self) -> str:
+        return engine_key(self.export.vector_space, self.settings.engine, self.library, self.machine)
+
+    @property
+    def entry(self) -> str:
+        return engine_entry(self.key, self.machine.variant)
+
+
+async def build(settings: BuildSettings, progress: Progress) -> BuildResult:
+    """Make the engine for this machine unless the store has it; say how near to the reference and how fast it is."""
+    store = open_store(settings.store)
+    library = backend_version(settings.engine.backend)
+    if settings.engine.backend != "openvino":
+        raise PermanentError(
+            PermanentReason.BACKEND_UNAVAILABLE,
+            f"this version of Embedplane cannot build for {settings.engine.backend}. Set engine.backend: openvino.",
+        )
+    export, entry = await need_export(store, settings.export_key)
+    if export.format != "openvino":
+        raise invalid_settings(f"the export {export.key} is {export.format}; the backend openvino needs openvino.")
+    order = Order(settings, export, machine_class(), library)
+    manifest = await _published(store, order)
+    if manifest is None:
+        source = await store.local_directory(export_entry(export.key), entry)
+        manifest = await _make_and_publish(store, order, source, progress)
+    else:
+        progress.say(f"{order.entry} is in the store")
+    hold_to_floor(manifest, settings.minimum_cosine)
+    return manifest.result(settings.max_batch_tokens)
+
+
+def hold_to_floor(manifest: EngineManifest, floor: float) -> None:
+    """Refuse an engine whose vectors are not as near to the reference as the user wants."""
+    found = manifest.conformance
+    if found.minimum_cosine >= floor:
+        return
+    remedy = "Set engine.precision: float32, or" if manifest.precision != "float32" else "Check the model, or"
+    raise PermanentError(
+        PermanentReason.CONFORMANCE_FAILED,
+        f"the {manifest.precision} engine's vectors have a cosine of {found.minimum_cosine:.6f} at least (mean "
+        f"{found.mean_cosine:.6f}, {found.texts} texts) to sentence-transformers', below the floor {floor}. "
+        f"{remedy} lower engine.conformance.minimumCosine if you accept that.",
+    )
+
+
+async def _published(store: Store, order: Order) -> EngineManifest | None:
+    """Return this machine's variant if it is in the store and intact; a damaged one is removed."""
+    for manifest, entry in await published_variants(store, order.key):
+        if manifest.variant == order.machine.variant:
+            try:
+                await store.local_directory(order.entry, entry)
+            except StepError as error:
+                if error.reason != TransientReason.DIGEST_MISMATCH:
+                    raise
+                await store.remove(order.entry)
+                return None
+            return manifest
+    return None
+
+
+async def _make_and_publish(store: Store, order: Order, source: Path, progress: Progress) -> EngineManifest:
+    with tempfile.TemporaryDirectory(prefix="embedplane-build-") as name:
+        folder = Path(name)
+        manifest = await asyncio.to_thread(_make, order, source, folder, progress)
+        # Below the floor nothing is published.
+        hold_to_floor(manifest, order.settings.minimum_cosine)
+        progress.say(f"publishing {order.entry}")
+        published = await store.publish(order.entry, folder, files_below(folder), manifest.model_dump(mode="json"))
+    return EngineManifest.model_validate(published.about)
+
+
+def _make(order: Order, source: Path, folder: Path, progress: Progress) -> EngineManifest:
+    engine, precision, conformance = _nearest_of_fastest(order, source, progress)
+    progress.say("measuring its speed")
+    window = order.export.description.max_sequence_length
+    speed = measure_speed(engine, window)
+    engine.close()
+    progress.say(f"{speed.tokens_per_second:.0f} tokens/s in batches of {speed.batch_tokens} tokens")
+    copy_files(source, folder)
+    digests = {name: file.sha256 for name, file in stored_files(folder, files_below(folder)).items()}
+    manifest = EngineManifest(
+        key=order.key,
+        variant=order.machine.variant,
+        backend=order.settings.engine.backend,
+        backend_version=order.library,
+        precision=precision,
+        max_batch_tokens=speed.batch_tokens,
+        conformance=ConformanceResult(**asdict(conformance)),
+        benchmark=BenchmarkResult(**asdict(speed)),
+        built_at=datetime.now(UTC).replace(microsecond=0),
+        commit=order.export.commit,
+        digest=digest_of(digests),
+        vector_space=order.export.vector_space,
+        description=order.export.description,
+    )
+    (folder / ENGINE_FILE).write_text(manifest.model_dump_json(indent=1), encoding="utf-8")
+    return manifest
+
+
+def _nearest_of_fastest(order: Order, source: Path, progress: Progress) -> tuple[OpenVinoEngine, str, Conformance]:
+    """Return the first engine that meets the automatic floor, the fastest precision first, else the last one."""
+    references = load_references(source)
+    candidates = precisions(order.settings.engine.precision, order.machine)
+    for precision in candidates:
+        progress.say(f"compiling in {precision} and comparing {len(references.token_ids)} texts with the reference")
+        engine = OpenVinoEngine(source / OPENVINO_GRAPH, OpenVinoOptions(precision, order.settings.threads))
+        conformance = measure(engine, references)
+        progress.say(f"cosine at least {conformance.minimum_cosine:.6f}, mean {conformance.mean_cosine:.6f}")
+        if conformance.minimum_cosine >= AUTOMATIC_FLOOR or precision == candidates[-1]:
+            return engine, precision, conformance
+        engine.close()
+    raise AssertionError("there is always a precision to try")

@@ -1,0 +1,32 @@
+"""What is particular to OpenVINO on a CPU: which precisions a machine has, and the files an engine needs."""
+
+import shutil
+from pathlib import Path
+
+from embedplane_server.builders.machine import MachineClass
+from embedplane_server.errors import PermanentError, PermanentReason, invalid_settings
+from embedplane_server.export.manifest import OPENVINO_GRAPH, REFERENCES, TOKENIZER
+from embedplane_server.settings import Precision
+
+_FILES = (OPENVINO_GRAPH, str(Path(OPENVINO_GRAPH).with_suffix(".bin")), REFERENCES, TOKENIZER)
+
+
+def precisions(wanted: Precision, machine: MachineClass) -> tuple[str, ...]:
+    """Return the precisions to try, fastest first."""
+    if wanted == "auto":
+        return ("bfloat16", "float32") if machine.has_bfloat16 else ("float32",)
+    if wanted == "float16":
+        raise invalid_settings("engine.precision: float16 is for GPUs. Write bfloat16, float32 or auto.")
+    if wanted == "bfloat16" and not machine.has_bfloat16:
+        raise PermanentError(
+            PermanentReason.BACKEND_UNAVAILABLE,
+            f"the CPU ({machine.variant}) has no bfloat16 instructions. Set engine.precision to auto or float32, "
+            "or choose nodes that have them.",
+        )
+    return (wanted,)
+
+
+def copy_files(export: Path, target: Path) -> None:
+    """Copy what an engine is loaded from; the graph is compiled at each start, which takes a second or less."""
+    for name in _FILES:
+        shutil.copyfile(export / name, target / name)
