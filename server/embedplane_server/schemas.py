@@ -11,14 +11,31 @@ from typing import Annotated, Literal
 
 import numpy as np
 import orjson
-from pydantic import BaseModel, ConfigDict, Field
-from pydantic.types import FailFast
+from pydantic import BaseModel, ConfigDict, Field, PlainValidator
 
 from embedplane_server.engines.base import Vectors
 
 EncodingFormat = Literal["float", "base64"]
-TokenIds = Annotated[list[int], FailFast()]
-Input = str | Annotated[list[str], FailFast()] | TokenIds | Annotated[list[TokenIds], FailFast()]
+Input = str | list[str] | list[int] | list[list[int]]
+INPUT_FORMS = "a string, a list of strings, a list of token ids or a list of lists of token ids"
+
+
+def _input(value: object) -> object:
+    """Refuse at the first element that is wrong: inputs may be large."""
+    if not isinstance(value, str) and not (isinstance(value, list) and _all_alike(value)):
+        raise ValueError(f"expected {INPUT_FORMS}")
+    return value
+
+
+def _all_alike(items: list[object]) -> bool:
+    if items and isinstance(items[0], list):
+        return all(isinstance(item, list) and _all_of(int, item) for item in items)
+    return _all_of(str, items) or _all_of(int, items)
+
+
+def _all_of(kind: type, items: list[object]) -> bool:
+    return all(type(item) is kind for item in items)  # `isinstance` would take true and false for numbers
+
 
 ROWS_AT_ONCE = 256
 """Larger answers are written in slices, so that the event loop can serve others in between."""
@@ -29,7 +46,7 @@ class EmbeddingRequest(BaseModel):
 
     model_config = ConfigDict(strict=True, frozen=True)
 
-    input: Input
+    input: Annotated[Input, PlainValidator(_input)]
     model: str | None = None
     """None: the one model that this server has."""
     encoding_format: EncodingFormat = "float"

@@ -18,7 +18,6 @@ from embedplane_server.schemas import EmbeddingRequest, ServedModelCard, ServedM
 from embedplane_server.served import ServedModel
 
 VECTOR_SPACE_HEADER = "x-embedplane-vector-space"
-INPUT_FORMS = "a string, a list of strings, a list of token ids or a list of lists of token ids"
 
 
 class OpenAi:
@@ -138,8 +137,7 @@ def parse(body: bytes) -> EmbeddingRequest:
     field = str(problem["loc"][0])
     if problem["type"] == "missing":
         raise InvalidRequest(f"Missing required parameter: '{field}'.", field)
-    expected = f"expected {INPUT_FORMS}" if field == "input" else problem["msg"]
-    raise InvalidRequest(f"Invalid value for '{field}': {expected}.", field)
+    raise InvalidRequest(f"Invalid value for '{field}': {problem['msg'].removeprefix('Value error, ')}.", field)
 
 
 def _json(document: ServedModelCard | ServedModelList) -> Response:

@@ -13,10 +13,8 @@ from embedplane_server.scheduling.work import Lane, Unit, Work
 
 MAX_SPREAD_SECONDS = 10.0
 """No input is due later than this after its arrival, however large its request."""
-FREE_PADDING_TOKENS = 64
-"""Padding that costs no more than starting another batch would."""
-PADDING_SHARE = 10
-"""One token in this many may be padding."""
+BATCH_OVERHEAD_TOKENS = 64
+"""What starting a batch costs, in tokens that could be computed instead."""
 INTERACTIVE_BATCHES_PER_BULK_BATCH = 3
 """While both lanes wait, bulk work gets every fourth batch."""
 
@@ -78,13 +76,13 @@ class WaitingLane:
         return min(alive, key=lambda length: self._by_length[length][0][:2], default=None)
 
     def _next_length(self, longest: int, tokens: int, inputs: int, max_tokens: int) -> int | None:
-        """Return the waiting length that adds the least padding to a batch, or None if none fits any more."""
+        """Return the waiting length that adds least padding, None when any would make the batch worth less."""
         position = bisect_left(self._lengths, longest)
         around = self._lengths[max(position - 1, 0) : position + 1]
         for length in sorted(around, key=lambda length: max(length - longest, 0) * inputs + max(longest - length, 0)):
             padded = max(longest, length) * (inputs + 1)
-            padding = padded - tokens - length
-            if padded <= max_tokens and padding <= max(FREE_PADDING_TOKENS, padded // PADDING_SHARE):
+            share_now = tokens / (longest * inputs + BATCH_OVERHEAD_TOKENS)
+            if padded <= max_tokens and (tokens + length) / (padded + BATCH_OVERHEAD_TOKENS) >= share_now:
                 return length
         return None
 

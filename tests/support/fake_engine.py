@@ -1,0 +1,140 @@
+"""An engine and a tokenizer without a library, and the application around them."""
+
+import threading
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+import numpy as np
+
+from embedplane_server.app import Application, create_app
+from embedplane_server.builders.manifest import EngineManifest
+from embedplane_server.engines.base import Batch, Vectors
+from embedplane_server.errors import EngineError
+from embedplane_server.model import ModelDescription
+from embedplane_server.results import BenchmarkResult, ConformanceResult
+from embedplane_server.settings import ServeSettings
+
+DIMENSIONS = 8
+WINDOW = 64
+SPACE = "vs1-00112233445566778899"
+NAMES = ("minilm", "org/minilm", "model")
+FIRST, LAST, WORDS_FROM, VOCABULARY = 101, 102, 1000, 30_522
+
+
+class FakeTokenizer:
+    """One id a word, between two special ones, as BERT's tokenizers have them."""
+
+    vocabulary_size = VOCABULARY
+
+    def encode(self, texts: Sequence[str]) -> list[list[int]]:
+        return [[FIRST, *(self._id(word) for word in text.split()), LAST] for text in texts]
+
+    def _id(self, word: str) -> int:
+        return WORDS_FROM + sum(ord(letter) * 31**place for place, letter in enumerate(word)) % (
+            VOCABULARY - WORDS_FROM
+        )
+
+
+def vector_of(ids: Sequence[int]) -> Vectors:
+    """Return what the fake engine makes of ids: a unit vector that depends on all of them."""
+    vector = np.random.default_rng(list(ids)).standard_normal(DIMENSIONS)
+    return (vector / np.linalg.norm(vector)).astype(np.float32)
+
+
+class FakeEngine:
+    """Remembers its batches. Tests hold it, let single batches through, or break it."""
+
+    dimensions = DIMENSIONS
+
+    def __init__(self) -> None:
+        self.batches: list[Batch] = []
+        self.threads: set[int] = set()
+        self.fails_on: set[int] | None = None
+        """Token ids that make a batch fail; an empty set fails every batch."""
+        self.answer: Vectors | None = None
+        """What to return instead of the right vectors."""
+        self.closed = False
+        self._passes = threading.Semaphore(0)
+        self._held = False
+        self._entered = threading.Semaphore(0)
+
+    def hold(self) -> None:
+        """Let no batch end until it is let through."""
+        self._held = True
+
+    def let_through(self, batches: int = 1) -> None:
+        self._passes.release(batches)
+
+    def release(self) -> None:
+        """Hold no batch any more."""
+        self._held = False
+        self._passes.release(1)
+
+    def wait_until_busy(self, within: float = 10) -> None:
+        """Return when one more batch has begun."""
+        assert self._entered.acquire(timeout=within), "no batch began"
+
+    def embed(self, batch: Batch) -> Vectors:
+        self.threads.add(threading.get_ident())
+        self.batches.append(batch)
+        self._entered.release()
+        if self._held:
+            assert self._passes.acquire(timeout=30), "the test never let the batch through"
+        if self.fails_on is not None and (not self.fails_on or self._holds_one_of(batch, self.fails_on)):
+            raise EngineError("the fake engine was told to fail")
+        return np.stack([vector_of(ids) for ids in batch.token_ids]) if self.answer is None else self.answer
+
+    def close(self) -> None:
+        self.closed = True
+
+    def _holds_one_of(self, batch: Batch, ids: set[int]) -> bool:
+        return any(not ids.isdisjoint(text) for text in batch.token_ids)
+
+
+def engine_manifest(**changes: Any) -> EngineManifest:
+    description = ModelDescription(
+        architecture="BertModel",
+        dimensions=DIMENSIONS,
+        pooling="mean",
+        normalized=True,
+        max_sequence_length=WINDOW,
+        similarity="cosine",
+        prompts=changes.pop("prompts", {}),
+        default_prompt=changes.pop("default_prompt", None),
+        vector_space=SPACE,
+    )
+    facts: dict[str, Any] = {
+        "key": "en1-00112233445566778899",
+        "variant": "x86-64-avx512-bf16",
+        "backend": "openvino",
+        "backend_version": "2026.4.1",
+        "precision": "bfloat16",
+        "max_batch_tokens": 256,
+        "conformance": ConformanceResult(texts=50, minimum_cosine=0.9998, mean_cosine=0.9999),
+        "benchmark": BenchmarkResult(tokens_per_second=1000, batch_tokens=256),
+        "built_at": datetime(2026, 11, 1, tzinfo=UTC),
+        "commit": "c0ffee",
+        "digest": "d1",
+        "vector_space": SPACE,
+        "description": description,
+    }
+    return EngineManifest(**{**facts, **changes})
+
+
+def serve_settings(**changes: Any) -> ServeSettings:
+    facts: dict[str, Any] = {
+        "engine_key": "en1-00112233445566778899",
+        "model_name": NAMES[0],
+        "served_model_names": NAMES,
+        "vector_space": SPACE,
+        "threads": 1,
+        "host": "127.0.0.1",
+        "port": 0,
+        "drain_delay_seconds": 0,
+    }
+    return ServeSettings(**{**facts, **changes})
+
+
+def fake_application(engine: FakeEngine, manifest: EngineManifest | None = None, **settings: Any) -> Application:
+    return create_app(serve_settings(**settings), engine, FakeTokenizer(), manifest or engine_manifest())

@@ -1,0 +1,35 @@
+"""The application around the fake engine, called in process."""
+
+from collections.abc import AsyncIterator
+
+import httpx
+import pytest
+
+from embedplane_server.app import Application
+from tests.support.fake_engine import FakeEngine, fake_application
+
+
+@pytest.fixture
+def engine() -> FakeEngine:
+    return FakeEngine()
+
+
+@pytest.fixture
+def serve_options() -> dict[str, object]:
+    """Settings of the served application; a test module overrides this fixture."""
+    return {}
+
+
+@pytest.fixture
+async def application(engine: FakeEngine, serve_options: dict[str, object]) -> AsyncIterator[Application]:
+    application = fake_application(engine, **serve_options)
+    async with application.asgi.router.lifespan_context(application.asgi):
+        yield application
+        engine.release()
+
+
+@pytest.fixture
+async def client(application: Application) -> AsyncIterator[httpx.AsyncClient]:
+    transport = httpx.ASGITransport(application.asgi)
+    async with httpx.AsyncClient(transport=transport, base_url="http://server") as client:
+        yield client

@@ -1,0 +1,141 @@
+"""What goes into a batch: the pure part of scheduling."""
+
+import asyncio
+import random
+from collections.abc import Iterator
+from itertools import islice
+
+import pytest
+
+from embedplane_server.scheduling.waiting import Waiting
+from embedplane_server.scheduling.work import Lane, Unit, Work
+
+SPEED = 1000.0
+
+
+@pytest.fixture
+def loop() -> Iterator[asyncio.AbstractEventLoop]:
+    loop = asyncio.new_event_loop()
+    yield loop
+    loop.close()
+
+
+def work_of(loop, *lengths: int, lane: Lane = Lane.BULK, arrived: float = 0.0) -> Work:
+    return Work([[7] * length for length in lengths], lane, arrived, loop.create_future())
+
+
+def waiting_with(*works: Work) -> Waiting:
+    waiting = Waiting()
+    for work in works:
+        waiting.add(work, SPEED)
+    return waiting
+
+
+def batches(waiting: Waiting, max_tokens: int) -> Iterator[list[Unit]]:
+    while units := waiting.take(max_tokens):
+        yield units
+
+
+def lengths(units: list[Unit]) -> list[int]:
+    return [len(unit.token_ids) for unit in units]
+
+
+def test_nothing_waiting_is_no_batch(loop):
+    assert Waiting().take(100) == []
+
+
+def test_a_batch_takes_what_fits_the_token_budget(loop):
+    waiting = waiting_with(work_of(loop, *[10] * 25))
+    assert [len(units) for units in batches(waiting, 100)] == [10, 10, 5]
+
+
+def test_an_input_larger_than_the_budget_goes_alone(loop):
+    waiting = waiting_with(work_of(loop, 500, 500))
+    assert [lengths(units) for units in batches(waiting, 100)] == [[500], [500]]
+
+
+def test_every_input_is_taken_exactly_once(loop):
+    dice = random.Random(1)
+    works = [work_of(loop, *(dice.randint(1, 512) for _ in range(dice.randint(1, 60)))) for _ in range(20)]
+    taken = [(id(unit.work), unit.index) for units in batches(waiting_with(*works), 2048) for unit in units]
+    assert len(taken) == len(set(taken)) == sum(len(work.token_ids) for work in works)
+
+
+def test_mixed_lengths_make_batches_with_little_padding(loop):
+    dice = random.Random(2)
+    works = [work_of(loop, *(min(512, int(dice.lognormvariate(4.3, 0.7)) + 3) for _ in range(32))) for _ in range(32)]
+    real = padded = 0
+    for units in batches(waiting_with(*works), 2048):
+        real += sum(lengths(units))
+        padded += max(lengths(units)) * len(units)
+        assert len(units) == 1 or max(lengths(units)) * len(units) <= 2048
+    assert (padded - real) / padded < 0.1
+
+
+def test_batches_are_large_while_enough_waits(loop):
+    dice = random.Random(3)
+    works = [work_of(loop, *(dice.randint(20, 255) for _ in range(32))) for _ in range(16)]
+    sizes = [sum(lengths(units)) for units in islice(batches(waiting_with(*works), 2048), 15)]
+    assert sum(sizes) / len(sizes) > 0.6 * 2048
+
+
+def test_a_few_short_texts_go_together_although_they_are_padded(loop):
+    waiting = waiting_with(work_of(loop, 5, 12, 20))
+    assert sorted(lengths(waiting.take(2048))) == [5, 12, 20]
+
+
+def test_requests_of_many_inputs_share_the_batches(loop):
+    first, second = work_of(loop, *[10] * 100), work_of(loop, *[10] * 100, arrived=0.0)
+    waiting = waiting_with(first, second)
+    of_second = [unit for units in islice(batches(waiting, 100), 4) for unit in units if unit.work is second]
+    assert 15 <= len(of_second) <= 25
+
+
+def test_the_longest_waiting_input_is_in_the_next_batch_whatever_its_length(loop):
+    waiting = waiting_with(
+        work_of(loop, 400), *(work_of(loop, *[10] * 50, arrived=0.1 * number) for number in range(1, 20))
+    )
+    assert lengths(waiting.take(2048)) == [400]
+
+
+def test_no_input_starves_while_new_requests_keep_coming(loop):
+    waiting = waiting_with(work_of(loop, *[40] * 200))
+    taken = 0
+    for number in range(400):
+        waiting.add(work_of(loop, *[40] * 10, arrived=0.4 * number), SPEED)
+        units = waiting.take(400)
+        taken += sum(unit.work.arrived == 0.0 and len(unit.work.token_ids) == 200 for unit in units)
+    assert taken == 200
+
+
+def test_an_interactive_input_goes_before_bulk_inputs_that_came_first(loop):
+    bulk = work_of(loop, *[10] * 100)
+    interactive = work_of(loop, 10, lane=Lane.INTERACTIVE, arrived=5.0)
+    waiting = waiting_with(bulk, interactive)
+    assert [unit.work for unit in waiting.take(100)] == [interactive]
+
+
+def test_bulk_inputs_keep_a_share_while_interactive_ones_never_stop(loop):
+    waiting = waiting_with(work_of(loop, *[10] * 100))
+    lanes = []
+    for number in range(12):
+        waiting.add(work_of(loop, 10, lane=Lane.INTERACTIVE, arrived=number), SPEED)
+        lanes.append(waiting.take(10)[0].work.lane)
+    assert lanes.count(Lane.BULK) == 3
+
+
+def test_interactive_batches_before_bulk_work_came_do_not_count_against_the_lane(loop):
+    waiting = Waiting()
+    for number in range(5):
+        waiting.add(work_of(loop, 10, lane=Lane.INTERACTIVE, arrived=number), SPEED)
+        waiting.take(10)
+    waiting.add(work_of(loop, *[10] * 10), SPEED)
+    waiting.add(work_of(loop, 10, lane=Lane.INTERACTIVE), SPEED)
+    assert waiting.take(10)[0].work.lane is Lane.INTERACTIVE
+
+
+def test_inputs_of_an_ended_request_are_passed_over(loop):
+    left, stays = work_of(loop, *[10] * 30), work_of(loop, 10, 11)
+    waiting = waiting_with(left, stays)
+    left.ended = True
+    assert {unit.work for units in batches(waiting, 100) for unit in units} == {stays}
