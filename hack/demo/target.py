@@ -1,0 +1,115 @@
+"""Which cluster the demo and the tests use, and what has to be there before the chart is installed."""
+
+import os
+import shutil
+import subprocess
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from hack.cluster import lifecycle, toolchain
+from hack.cluster.layout import HOST_ADDRESS, PROMETHEUS, REGISTRY, Layout
+from hack.cluster.progress import SetupError, say, step
+from hack.images.builders import docker_answers
+from hack.images.publish import build_all, load_into_kind, push_all
+
+KIND_CLUSTER = "embedplane"
+Values = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Target:
+    """One cluster, and how this machine and its pods see each other."""
+
+    kind: str
+    """`context` (EMBEDPLANE_KUBECONTEXT), `kind`, or `local` (hack/cluster)."""
+    kubeconfig: Path
+    context: str
+    binaries: Path
+    host_address: str
+    """This machine, as pods see it."""
+    prometheus: str = ""
+
+    @property
+    def is_ours(self) -> bool:
+        return self.kind == "local"
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """Return what kubectl and helm need to meet this cluster."""
+        return os.environ | {"KUBECONFIG": str(self.kubeconfig), "PATH": f"{self.binaries}:{os.environ['PATH']}"}
+
+
+def choose_target(layout: Layout) -> Target:
+    """Return the cluster of EMBEDPLANE_KUBECONTEXT, else kind where Docker runs, else the local one."""
+    default = Path(os.environ.get("KUBECONFIG") or Path.home() / ".kube" / "config")
+    if context := os.environ.get("EMBEDPLANE_KUBECONTEXT"):
+        host = os.environ.get("EMBEDPLANE_HOST_ADDRESS", "127.0.0.1")
+        prometheus = os.environ.get("EMBEDPLANE_PROMETHEUS", "")
+        return Target("context", default, context, layout.binaries, host, prometheus)
+    if docker_answers() and shutil.which("kind"):
+        return Target("kind", default, f"kind-{KIND_CLUSTER}", layout.binaries, _docker_gateway())
+    return Target("local", layout.kubeconfig, "embedplane", layout.binaries, HOST_ADDRESS, PROMETHEUS)
+
+
+def prepare(layout: Layout) -> tuple[Target, Values]:
+    """Bring up or reuse the cluster with the images in it; return it with the chart's values for it.
+
+    Images are built while the cluster's binaries compile: both take minutes the first time, seconds later.
+    """
+    target = choose_target(layout)
+    with ThreadPoolExecutor(1) as beside:
+        images = beside.submit(build_all, layout)
+        if target.is_ours:
+            toolchain.build(layout)
+            lifecycle.up(layout)
+        else:
+            toolchain.build(layout, ["helm"])
+            _ensure_cluster(target)
+        built = images.result()
+    if target.kind == "kind":
+        references = load_into_kind(built, KIND_CLUSTER)
+    else:
+        references = push_all(layout, built, _registry(target))
+    return target, _values(target, references)
+
+
+def _ensure_cluster(target: Target) -> None:
+    if target.kind != "kind":
+        return
+    listed = subprocess.run(["kind", "get", "clusters"], capture_output=True, text=True, check=True).stdout
+    if KIND_CLUSTER not in listed.split():
+        with step("kind create cluster"):
+            subprocess.run(["kind", "create", "cluster", "--name", KIND_CLUSTER], check=True)
+    say("kind has no Prometheus: replicas stay as they are")
+
+
+def _registry(target: Target) -> str:
+    if target.is_ours:
+        return REGISTRY
+    if registry := os.environ.get("EMBEDPLANE_REGISTRY"):
+        return registry
+    raise SetupError(f"set EMBEDPLANE_REGISTRY to a registry that the nodes of {target.context} pull from")
+
+
+def _values(target: Target, references: dict[str, str]) -> Values:
+    """Return the chart's values: images by tag, storage, metrics."""
+    images: Values = {}
+    for name, reference in references.items():
+        repository, _, tag = reference.rpartition(":")
+        images[name] = {"repository": repository, "tag": tag}
+    return {
+        "images": images,
+        "prometheus": {"url": target.prometheus},
+        "scaling": {"tickSeconds": 5},
+        # The demo's store need not be large, and one node's storage has to do outside the local cluster.
+        "store": {"size": "5Gi", "accessMode": "ReadWriteMany" if target.is_ours else "ReadWriteOnce"},
+    }
+
+
+def _docker_gateway() -> str:
+    template = "{{(index .IPAM.Config 0).Gateway}}"
+    command = ["docker", "network", "inspect", "kind", "--format", template]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    return done.stdout.strip() or "172.17.0.1"
