@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Everything: the fast checks, the tests with real weights, and the suites on a real cluster.
-# Uses EMBEDPLANE_KUBECONTEXT if set, else the two-node cluster of hack/cluster, which it takes down again if it started it.
+# The cluster is EMBEDPLANE_KUBECONTEXT's if set, else the two-node one of hack/cluster, which is left stopped.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 CACHE=${EMBEDPLANE_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/embedplane}
@@ -9,8 +9,17 @@ export PYTHONUNBUFFERED=1 HF_HUB_DISABLE_TELEMETRY=1
 
 hack/check.sh
 
-echo "--- tests with real weights"
-pytest -q -m model tests/unit
+echo "--- cluster and images, then tests with real weights"
+# A pristine cluster for each run: what a crashed run left behind goes, pulled images stay.
+[ -n "${EMBEDPLANE_KUBECONTEXT:-}" ] || hack/demo/down --reset
+values=$(mktemp)
+cleanup() {
+    rm -f "$values"
+    [ -n "${EMBEDPLANE_KUBECONTEXT:-}" ] || hack/demo/down
+}
+trap cleanup EXIT
+hack/demo/demo prepare --values "$values"
+[ -n "${EMBEDPLANE_KUBECONTEXT:-}" ] || KUBECONFIG=$(hack/cluster/cluster kubeconfig)
+export KUBECONFIG EMBEDPLANE_VALUES="$values"
 
-echo "--- cluster and images"
-python -m hack.demo.prepare
+pytest --durations=25 tests

@@ -1,5 +1,6 @@
 """One installation of the chart for the whole run, a fresh namespace for each test."""
 
+import json
 import os
 import uuid
 from collections.abc import Iterator
@@ -9,7 +10,7 @@ import pytest
 
 from tests.support.cluster import LocalCluster
 from tests.support.hub import Hub, running_hub
-from tests.support.installation import Installation, test_values
+from tests.support.installation import Installation
 from tests.support.kubectl import Kubectl
 
 HUB_PORT = 8089
@@ -28,8 +29,8 @@ def hub(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Hub]:
 
 @pytest.fixture(scope="session")
 def installation(hub: Hub) -> Iterator[Installation]:
-    values = test_values(Path(os.environ["EMBEDPLANE_IMAGES"]), hub.endpoint)
-    installed = Installation("embedplane", "embedplane-system", values)
+    values = json.loads(Path(os.environ["EMBEDPLANE_VALUES"]).read_text())  # written by `hack/demo/demo prepare`
+    installed = Installation("embedplane", "embedplane-system", values | {"hub": {"endpoint": hub.endpoint}})
     installed.upgrade()
     yield installed
     installed.uninstall()
