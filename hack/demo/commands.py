@@ -1,4 +1,4 @@
-"""The command line of hack/demo: `run` is `make demo`, `down` is `make down`, tests start from `prepare`.
+"""The command line of hack/demo: `run` is `make demo`, `down` is `make down`; tests start from `prepare`."""
 
 import argparse
 import json
