@@ -5,6 +5,7 @@ Usage: hack/generate_crds.py [--check]    --check writes nothing and fails when 
 """
 
 import argparse
+import hashlib
 import sys
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,7 @@ sys.path.insert(0, str(ROOT / "operator"))  # runs from a checkout, installed or
 from embedplane_operator.crd import custom_resource_definition  # noqa: E402 -- needs the path above
 
 HEADER = "# Written by hack/generate_crds.py from operator/embedplane_operator/api; edit those models, not this file.\n"
-KEEP = "helm.sh/resource-policy"
+CONTENT = "embedplane.io/content"
 
 
 class Dumper(yaml.SafeDumper):
@@ -48,20 +49,26 @@ def main() -> int:
 def wanted_files() -> dict[Path, str]:
     """Return what each generated file should hold."""
     definition = custom_resource_definition()
+    content = hashlib.sha256(dump(definition).encode()).hexdigest()[:20]
     name = definition["spec"]["names"]["plural"]
     return {
-        ROOT / "crds" / f"{name}.yaml": HEADER + dump(definition),
-        ROOT / "charts/embedplane/templates" / f"crd-{name}.yaml": chart_template(definition),
+        ROOT / "crds" / f"{name}.yaml": HEADER + dump(annotated(definition, {CONTENT: content})),
+        ROOT / "charts/embedplane/templates" / f"crd-{name}.yaml": chart_template(definition, content),
     }
 
 
-def chart_template(definition: dict[str, Any]) -> str:
-    """Return the CRD as a template that can be switched off and survives an uninstall."""
-    metadata = definition["metadata"] | {"annotations": {KEEP: "keep"}}
-    body = dump(definition | {"metadata": metadata})
+def annotated(definition: dict[str, Any], annotations: dict[str, str]) -> dict[str, Any]:
+    """Return the CRD with annotations."""
+    return definition | {"metadata": definition["metadata"] | {"annotations": annotations}}
+
+
+def chart_template(definition: dict[str, Any], content: str) -> str:
+    """Return the CRD as a template: it can be switched off, survives an uninstall, and yields to another release's."""
+    body = dump(annotated(definition, {CONTENT: content, "helm.sh/resource-policy": "keep"}))
     if "{{" in body:
         raise SystemExit("the CRD holds '{{', which Helm would take for a template: reword the description")
-    return "{{- if .Values.crds.enabled }}\n" + HEADER + body + "{{- end }}\n"
+    arguments = f'(dict "root" . "name" "{definition["metadata"]["name"]}" "content" "{content}")'
+    return f'{{{{- if include "embedplane.bringsCrd" {arguments} }}}}\n{HEADER}{body}{{{{- end }}}}\n'
 
 
 def dump(document: dict[str, Any]) -> str:

@@ -1,0 +1,79 @@
+{{- /* The operator's settings file; embedplane_operator/settings.py reads it and refuses what it does not know. */}}
+{{- define "embedplane.settings" -}}
+installation: {{ include "embedplane.installation" . | quote }}
+{{- with .Values.watchNamespaces }}
+watchNamespaces:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
+images:
+  server: {{ include "embedplane.image" (dict "root" . "image" .Values.images.server) | quote }}
+  gpuServer: {{ include "embedplane.image" (dict "root" . "image" .Values.images.gpuServer) | quote }}
+  exporter: {{ include "embedplane.image" (dict "root" . "image" .Values.images.exporter) | quote }}
+imagePullPolicy: {{ .Values.images.pullPolicy }}
+{{- with .Values.images.pullSecrets }}
+imagePullSecrets:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- with .Values.hub.endpoint }}
+hub:
+  endpoint: {{ . | quote }}
+{{- end }}
+store:
+  accessMode: {{ .Values.store.accessMode }}
+  size: {{ .Values.store.size | quote }}
+  {{- with .Values.store.storageClassName }}
+  storageClassName: {{ . | quote }}
+  {{- end }}
+{{- with .Values.acceleratorProfiles }}
+acceleratorProfiles:
+  {{- range $name, $profile := . }}
+  {{- if $profile }}
+  {{ $name | quote }}:
+    {{- toYaml $profile | nindent 4 }}
+  {{- end }}
+  {{- end }}
+{{- end }}
+{{- with .Values.prometheus }}
+{{- if .url }}
+prometheus:
+  url: {{ .url | quote }}
+  timeoutSeconds: {{ .timeoutSeconds }}
+  {{- with ternary .caFile "/etc/embedplane-prometheus-ca/ca.crt" (empty .caConfigMap.name) }}
+  caFile: {{ . | quote }}
+  {{- end }}
+  {{- with ternary .bearerTokenFile "/etc/embedplane-prometheus-token/token" (empty .bearerTokenSecret.name) }}
+  bearerTokenFile: {{ . | quote }}
+  {{- end }}
+  {{- with .headers }}
+  headers:
+    {{- toYaml . | nindent 4 }}
+  {{- end }}
+  {{- with .matchers }}
+  matchers:
+    {{- toYaml . | nindent 4 }}
+  {{- end }}
+  labels:
+    {{- toYaml .labels | nindent 4 }}
+{{- end }}
+{{- end }}
+scaling:
+  {{- toYaml .Values.scaling | nindent 2 }}
+jobs:
+  {{- toYaml .Values.jobs | nindent 2 }}
+podSecurity:
+  runAsUser: {{ .Values.podSecurity.runAsUser | toJson }}
+  runAsGroup: {{ .Values.podSecurity.runAsGroup | toJson }}
+  fsGroup: {{ .Values.podSecurity.fsGroup | toJson }}
+networkPolicy:
+  {{- toYaml .Values.networkPolicy | nindent 2 }}
+scrapeAnnotations: {{ .Values.scrapeAnnotations }}
+resyncSeconds: {{ .Values.resyncSeconds }}
+leaderElection:
+  namespace: {{ .Release.Namespace }}
+  name: {{ include "embedplane.leaseName" . }}
+ports:
+  metrics: 8080
+  health: 8081
+workers: {{ .Values.workers }}
+logLevel: {{ .Values.logLevel }}
+{{- end }}

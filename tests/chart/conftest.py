@@ -1,0 +1,58 @@
+"""The chart, rendered by the real helm."""
+
+import json
+import shutil
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+CHART = Path(__file__).parents[2] / "charts" / "embedplane"
+Manifest = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Rendered:
+    """What helm would apply."""
+
+    manifests: list[Manifest]
+
+    def of_kind(self, kind: str) -> list[Manifest]:
+        return [each for each in self.manifests if each["kind"] == kind]
+
+    def the(self, kind: str, ending: str = "") -> Manifest:
+        """Return the only object of a kind, or the only one whose name ends like this."""
+        found = [each for each in self.of_kind(kind) if each["metadata"]["name"].endswith(ending)]
+        assert len(found) == 1, [each["metadata"]["name"] for each in found]
+        return found[0]
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """The operator's settings file."""
+        document: dict[str, Any] = yaml.safe_load(self.the("ConfigMap")["data"]["config.yaml"])
+        return document
+
+
+class Helm:
+    """helm with the chart; a refusal is an AssertionError with helm's words."""
+
+    def run(self, *arguments: str, values: dict[str, Any] | None = None) -> str:
+        command = ["helm", *arguments, *(["--values", "-"] if values is not None else [])]
+        done = subprocess.run(
+            command, input=json.dumps(values or {}), capture_output=True, text=True, timeout=60, check=False
+        )
+        assert done.returncode == 0, done.stderr + done.stdout
+        return done.stdout
+
+    def template(self, *options: str, release: str = "embedplane", **values: Any) -> Rendered:
+        printed = self.run("template", release, str(CHART), "--namespace", "embedplane-system", *options, values=values)
+        return Rendered([each for each in yaml.safe_load_all(printed) if each])
+
+
+@pytest.fixture(scope="session")
+def helm() -> Helm:
+    assert shutil.which("helm"), "helm is not on the PATH: run make test, or add Embedplane's cache (bin) to the PATH"
+    return Helm()
