@@ -1,1 +1,1 @@
-"""Exports become engines: compile, prove against the reference, measure, publish. The step is `build.build`."""
+"""Exports become engines: compile, prove against the reference, measure, publish. The step itself is `step.build`."""

@@ -1,5 +1,7 @@
 """What the CPU of this machine can do, as far as engines depend on it."""
 
+import math
+import os
 import platform
 from collections.abc import Collection
 from dataclasses import dataclass
@@ -57,3 +59,14 @@ def _flags(cpuinfo: Path) -> set[str]:
     except OSError:
         return set()
     return {flag for line in lines if line.startswith(("flags", "Features")) for flag in line.partition(":")[2].split()}
+
+
+def usable_cpus(cpu_max: Path = Path("/sys/fs/cgroup/cpu.max")) -> int:
+    """Return how many CPUs this process may use: its container's limit, else those it may run on."""
+    available = len(os.sched_getaffinity(0))
+    try:
+        quota, period = cpu_max.read_text(encoding="utf-8").split()
+        limit = max(1, math.ceil(int(quota) / int(period)))
+    except (OSError, ValueError):
+        return available
+    return min(available, limit)

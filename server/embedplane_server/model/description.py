@@ -46,9 +46,9 @@ class ModelDescription:
 
 
 def describe(folder: Path, overrides: Overrides, digests: Mapping[str, str] | None = None) -> ModelDescription:
-    """Describe a model's folder; `digests` spares hashing the weights again where they are known."""
+    """Describe a model's folder; with `digests` (sha256 by path) the weights are not read and need not be there."""
     chain = with_overrides(read_chain(folder), overrides)
-    names = sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file())
+    names = {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()} | set(digests or {})
     weights = weight_files(names, ((module.kind, module.path) for module in chain.modules))
     known = digests if digests is not None else {name: file_sha256(folder / name) for name in weights}
     written = read_json(folder, "config_sentence_transformers.json")

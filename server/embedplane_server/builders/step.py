@@ -4,8 +4,9 @@ What is particular to a backend is in a module of its own; here is the order of 
 """
 
 import asyncio
+import math
 import tempfile
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -132,8 +133,8 @@ def _make(order: Order, source: Path, folder: Path, progress: Progress) -> Engin
         backend_version=order.library,
         precision=precision,
         max_batch_tokens=speed.batch_tokens,
-        conformance=ConformanceResult(**asdict(conformance)),
-        benchmark=BenchmarkResult(**asdict(speed)),
+        conformance=_conformance_result(conformance),
+        benchmark=BenchmarkResult(tokens_per_second=round(speed.tokens_per_second, 1), batch_tokens=speed.batch_tokens),
         built_at=datetime.now(UTC).replace(microsecond=0),
         commit=order.export.commit,
         digest=digest_of(digests),
@@ -142,6 +143,15 @@ def _make(order: Order, source: Path, folder: Path, progress: Progress) -> Engin
     )
     (folder / ENGINE_FILE).write_text(manifest.model_dump_json(indent=1), encoding="utf-8")
     return manifest
+
+
+def _conformance_result(found: Conformance) -> ConformanceResult:
+    # Rounded down: a cosine below a floor must not look as if it met it.
+    return ConformanceResult(
+        texts=found.texts,
+        minimum_cosine=math.floor(found.minimum_cosine * 1e6) / 1e6,
+        mean_cosine=math.floor(found.mean_cosine * 1e6) / 1e6,
+    )
 
 
 def _nearest_of_fastest(order: Order, source: Path, progress: Progress) -> tuple[OpenVinoEngine, str, Conformance]:

@@ -1,0 +1,189 @@
+"""`python -m embedplane_server <command>`: dispatch, exit codes and the termination message.
+
+Steps (`fetch`, `export`, `build`, `serve`) take their settings from `EMBEDPLANE_*` variables, the commands for people
+(`up`, `describe`, `compare`) from arguments. Each command imports only what it needs.
+"""
+
+import argparse
+import asyncio
+import json
+import logging
+import os
+import sys
+import traceback
+from collections.abc import Awaitable, Callable, Mapping, MutableMapping, Sequence
+from pathlib import Path
+
+from pydantic import ValidationError
+
+from embedplane_server import termination
+from embedplane_server.errors import (
+    ExitCode,
+    PermanentError,
+    PermanentReason,
+    StepError,
+    TransientError,
+    TransientReason,
+    invalid_settings,
+)
+from embedplane_server.progress import Progress
+from embedplane_server.results import Result
+from embedplane_server.settings import (
+    BuildSettings,
+    ExportSettings,
+    FetchSettings,
+    Overrides,
+    ServeSettings,
+    Settings,
+)
+
+TERMINATION_LOG = "EMBEDPLANE_TERMINATION_LOG"
+
+# Libraries read these when they are imported: plain HTTP transfers, no reports to their makers.
+LIBRARY_SETTINGS = {"HF_HUB_DISABLE_XET": "1", "HF_HUB_DISABLE_TELEMETRY": "1", "DO_NOT_TRACK": "1"}
+
+
+def main(arguments: Sequence[str], environment: MutableMapping[str, str]) -> int:
+    """Run one command and return its exit code."""
+    environment.update(LIBRARY_SETTINGS)
+    parsed = _parser().parse_args(arguments)
+    run: Callable[[argparse.Namespace, Mapping[str, str]], Result | None] = parsed.run
+    is_step = parsed.command in ("fetch", "export", "build", "serve")
+    log = Path(environment.get(TERMINATION_LOG, "/dev/termination-log"))
+    try:
+        result = run(parsed, environment)
+    except KeyboardInterrupt:
+        return 130
+    except Exception as error:
+        failure = _as_step_error(error)
+        sys.stderr.write(f"{failure.reason}: {failure.message}\n")
+        if is_step:
+            termination.write(log, termination.error_message(failure))
+        return failure.exit_code
+    if result is not None:
+        message = termination.result_message(result.as_document())
+        termination.write(log, message)
+        sys.stdout.write(message + "\n")
+    return ExitCode.DONE
+
+
+def _as_step_error(error: Exception) -> StepError:
+    if isinstance(error, StepError):
+        return error
+    if isinstance(error, ValidationError):
+        return invalid_settings(f"{error.title} is not valid: {error.errors(include_url=False)[0]['msg']}")
+    if isinstance(error, MemoryError):
+        return PermanentError(
+            PermanentReason.OUT_OF_MEMORY, "the memory limit is too small for this step. Raise engine.jobs.resources."
+        )
+    traceback.print_exception(error)
+    return TransientError(
+        TransientReason.INTERNAL_ERROR, f"{type(error).__name__}: {error}. It is tried again; see the pod's log."
+    )
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m embedplane_server", description="Embedplane's server side.")
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    for name, run, text in (
+        ("fetch", _fetch, "bring a model into the store and describe it"),
+        ("export", _export, "make a portable graph and reference vectors of a stored model"),
+        ("build", _build, "make, prove and publish an engine of an export"),
+        ("serve", _serve, "serve a published engine"),
+    ):
+        commands.add_parser(name, help=f"{text} (settings: EMBEDPLANE_* variables)").set_defaults(run=run)
+    _add_up(commands.add_parser("up", help="fetch, build or reuse, and serve a model on this machine"))
+    _add_describe(commands.add_parser("describe", help="print what a model is, as JSON"))
+    _add_compare(commands.add_parser("compare", help="print the cosines of a published engine to its reference"))
+    return parser
+
+
+def _add_up(parser: argparse.ArgumentParser) -> None:
+    parser.set_defaults(run=_up)
+    parser.add_argument("model", metavar="PATH_OR_REPO")
+    parser.add_argument("--host", default="127.0.0.1")
+    parser.add_argument("--port", type=int, default=8080)
+    parser.add_argument("--name", help="the name that requests ask for (default: of the model)")
+
+
+def _add_describe(parser: argparse.ArgumentParser) -> None:
+    parser.set_defaults(run=_describe)
+    parser.add_argument("model", metavar="PATH_OR_REPO")
+    parser.add_argument("--revision", default="main")
+    parser.add_argument("--endpoint", help="of a hub mirror")
+    parser.add_argument("--overrides", default="{}", metavar="JSON", help="what spec.embedding would say")
+
+
+def _add_compare(parser: argparse.ArgumentParser) -> None:
+    parser.set_defaults(run=_compare)
+    parser.add_argument("key", metavar="ENGINE_KEY")
+    parser.add_argument("--store", default="file:///store", metavar="URL")
+    parser.add_argument("--threads", type=int, default=1)
+
+
+def _step(work: Awaitable[Result]) -> Result:
+    async def run() -> Result:
+        return await work
+
+    return asyncio.run(run())
+
+
+def _configure_logging(settings: Settings) -> None:
+    logging.basicConfig(level=settings.log_level.upper(), format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+
+
+def _fetch(_: argparse.Namespace, environment: Mapping[str, str]) -> Result:
+    settings = FetchSettings.from_environment(environment)
+    _configure_logging(settings)
+    from embedplane_server.fetch import fetch  # noqa: PLC0415 -- heavy, by need
+
+    return _step(fetch(settings, Progress(sys.stderr)))
+
+
+def _export(_: argparse.Namespace, environment: Mapping[str, str]) -> Result:
+    settings = ExportSettings.from_environment(environment)
+    _configure_logging(settings)
+    from embedplane_server.export.step import export  # noqa: PLC0415 -- heavy, by need
+
+    return _step(export(settings, Progress(sys.stderr)))
+
+
+def _build(_: argparse.Namespace, environment: Mapping[str, str]) -> Result:
+    settings = BuildSettings.from_environment(environment)
+    _configure_logging(settings)
+    from embedplane_server.builders.step import build  # noqa: PLC0415 -- heavy, by need
+
+    return _step(build(settings, Progress(sys.stderr)))
+
+
+def _serve(_: argparse.Namespace, environment: Mapping[str, str]) -> None:
+    settings = ServeSettings.from_environment(environment)
+    _configure_logging(settings)
+    from embedplane_server import serve  # noqa: PLC0415 -- heavy, by need
+
+    serve.run(settings)
+
+
+def _up(arguments: argparse.Namespace, _: Mapping[str, str]) -> None:
+    from embedplane_server import up  # noqa: PLC0415 -- heavy, by need
+
+    up.run(arguments)
+
+
+def _describe(arguments: argparse.Namespace, _: Mapping[str, str]) -> None:
+    from embedplane_server.inspection import describe_source, source_of  # noqa: PLC0415 -- heavy, by need
+
+    overrides = Overrides.model_validate_json(arguments.overrides)
+    source = source_of(arguments.model, arguments.revision, arguments.endpoint)
+    sys.stdout.write(json.dumps(describe_source(source, overrides).as_document(), indent=2, ensure_ascii=False) + "\n")
+
+
+def _compare(arguments: argparse.Namespace, _: Mapping[str, str]) -> None:
+    from embedplane_server.inspection import compare  # noqa: PLC0415 -- heavy, by need
+
+    lines = asyncio.run(compare(arguments.store, arguments.key, arguments.threads))
+    sys.stdout.write("\n".join(lines) + "\n")
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:], os.environ))
