@@ -17,6 +17,7 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from embedplane_server.app import Application
 from embedplane_server.errors import invalid_settings
 from embedplane_server.routes.edge import CONNECTION_OPENED
+from embedplane_server.routes.errors import InvalidRequest, error_response
 from embedplane_server.settings import ServeSettings
 
 BACKLOG = 2048
@@ -36,6 +37,14 @@ class AgingConnection(HttpToolsProtocol):
         """Pass it on with each request."""
         super().on_message_begin()
         self.scope["state"][CONNECTION_OPENED] = self._opened
+
+    def send_400_response(self, msg: str) -> None:
+        """Answer what is not HTTP and end the connection."""
+        answer = error_response(InvalidRequest(msg), "", "")
+        answer.headers["connection"] = "close"
+        head = b"".join(b"%b: %b\r\n" % header for header in answer.raw_headers)
+        self.transport.write(b"HTTP/1.1 400 Bad Request\r\n" + head + b"\r\n" + bytes(answer.body))
+        self.transport.close()
 
 
 class DrainingServer(uvicorn.Server):
