@@ -1,0 +1,155 @@
+"""Build what changed and bring it to a registry, or into kind. Tags are keys of the content (catalog.py)."""
+
+import fcntl
+import http.client
+import os
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from hack.cluster.debian import IMAGE_PACKAGES, install_missing
+from hack.cluster.layout import REGISTRY, Layout
+from hack.cluster.progress import SetupError, require_room, say, step
+from hack.images.base import ensure_base
+from hack.images.builders import Buildah, Builder, Docker, Recipe, docker_answers
+from hack.images.catalog import IMAGES, Image, dependency_key, image_key
+
+LOCAL = "localhost/embedplane"
+DOCKER_BASE = "docker.io/library/python:3.11-slim-bookworm"
+
+
+@dataclass(frozen=True)
+class Built:
+    """An image in the builder's own storage."""
+
+    image: Image
+    dependencies: str
+    key: str
+
+    @property
+    def tag(self) -> str:
+        return f"{LOCAL}/{self.image.name}:{self.key}"
+
+
+@dataclass(frozen=True)
+class Workshop:
+    """A build program with the base it builds on."""
+
+    builder: Builder
+    base: str
+    torch_index: str
+
+
+@contextmanager
+def workshop(layout: Layout) -> Iterator[Workshop]:
+    """Choose the build program and hold the lock of the image storage."""
+    folder = layout.cache / "images"
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        torch_index = os.environ.get("EMBEDPLANE_TORCH_INDEX", "")
+        base = os.environ.get("EMBEDPLANE_BASE_IMAGE", "")
+        if docker_answers():
+            yield Workshop(Docker(folder), base or DOCKER_BASE, torch_index)
+            return
+        install_missing(IMAGE_PACKAGES)
+        builder = Buildah(folder)
+        yield Workshop(builder, base or ensure_base(builder), torch_index)
+
+
+def build_all(layout: Layout, names: tuple[str, ...] = ()) -> list[Built]:
+    """Build the named images, or all, as far as their keys are new."""
+    with workshop(layout) as shop:
+        planned = [_plan(shop, image) for image in IMAGES if not names or image.name in names]
+        _announce(layout, shop, planned)
+        for built in planned:
+            _build(shop, built)
+        return planned
+
+
+def _plan(shop: Workshop, image: Image) -> Built:
+    dependencies = dependency_key(image, shop.base, shop.torch_index)
+    return Built(image, dependencies, image_key(image, dependencies))
+
+
+def _dependency_tag(built: Built) -> str:
+    return f"{LOCAL}/{built.image.dependencies}:{built.dependencies}"
+
+
+def _announce(layout: Layout, shop: Workshop, planned: list[Built]) -> None:
+    """Say what the work will take before it starts, and refuse when there is no room for it."""
+    missing = [each for each in planned if not shop.builder.holds(_dependency_tag(each))]
+    if not missing:
+        return
+    for each in missing:
+        image = each.image
+        cost = f"about {image.minutes} min, {image.gigabytes:g} GB at the peak"
+        say(f"  image {image.name}: dependencies to build, {cost}")
+    require_room(layout.cache, max(each.image.gigabytes for each in missing), "building images")
+    # What earlier lock files left goes first: it may be the room that is needed.
+    current = {_dependency_tag(each) for each in planned} | {each.tag for each in planned} | {shop.base}
+    for tag in shop.builder.tags():
+        if tag.startswith(f"{LOCAL}/") and tag not in current and _is_of(tag, planned):
+            shop.builder.remove(tag)
+    shop.builder.prune()
+
+
+def _is_of(tag: str, planned: list[Built]) -> bool:
+    names = {name for each in planned for name in (each.image.name, each.image.dependencies)}
+    return tag.removeprefix(f"{LOCAL}/").partition(":")[0] in names
+
+
+def _build(shop: Workshop, built: Built) -> None:
+    image, arguments = built.image, {"BASE": shop.base}
+    if image.name == "exporter":
+        arguments["TORCH_INDEX"] = shop.torch_index
+    for tag, target in ((_dependency_tag(built), image.dependencies), (built.tag, image.name)):
+        if not shop.builder.holds(tag):
+            with step(f"image {image.name}: {'source' if target == image.name else 'dependencies'}"):
+                shop.builder.build(Recipe(tag, image.dockerfile, target, arguments))
+    for tag in shop.builder.tags():
+        if tag.startswith(f"{LOCAL}/{image.name}:") and tag != built.tag:
+            shop.builder.remove(tag)
+
+
+def push_all(layout: Layout, built: list[Built], registry: str = REGISTRY) -> dict[str, str]:
+    """Push what the registry does not hold yet; return the reference of each image by its name."""
+    references = {each.image.name: f"{registry}/embedplane/{each.image.name}:{each.key}" for each in built}
+    plain_http = registry == REGISTRY
+    with workshop(layout) as shop:
+        for each in built:
+            reference = references[each.image.name]
+            if plain_http and _registry_holds(each):
+                continue
+            with step(f"push {reference}"):
+                shop.builder.push(each.tag, reference, plain_http=plain_http)
+    return references
+
+
+def load_into_kind(built: list[Built], cluster: str) -> dict[str, str]:
+    """Load the images into the nodes of a kind cluster; return the reference of each by its name."""
+    for each in built:
+        with step(f"load {each.tag} into kind"):
+            done = subprocess.run(
+                ["kind", "load", "docker-image", "--name", cluster, each.tag],
+                capture_output=True,
+                text=True,
+                check=False,
+            )
+            if done.returncode != 0:
+                raise SetupError(f"kind load docker-image {each.tag} failed: {done.stderr.strip()}")
+    return {each.image.name: each.tag for each in built}
+
+
+def _registry_holds(built: Built) -> bool:
+    path = f"/v2/embedplane/{built.image.name}/manifests/{built.key}"
+    accept = "application/vnd.oci.image.manifest.v1+json, application/vnd.docker.distribution.manifest.v2+json"
+    connection = http.client.HTTPConnection(REGISTRY, timeout=10)
+    try:
+        connection.request("HEAD", path, headers={"Accept": accept})
+        return connection.getresponse().status == 200
+    except OSError as error:
+        raise SetupError(f"the registry {REGISTRY} does not answer ({error}): hack/cluster/cluster up") from error
+    finally:
+        connection.close()
