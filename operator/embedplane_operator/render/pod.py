@@ -40,7 +40,7 @@ def render_pod_spec(settings: Settings, container: Container, placement: Manifes
         "enableServiceLinks": False,
         "securityContext": _pod_security(settings.pod_security),
         "containers": [_container(settings, container)],
-        "volumes": [*_volumes(container), *container.volumes],
+        "volumes": [*_volumes(), *container.volumes],
         **placement,
     }
     cleaned: Manifest = without_empty(spec)
@@ -76,6 +76,7 @@ def _container(settings: Settings, container: Container) -> Manifest:
             "runAsNonRoot": True,
         },
         "volumeMounts": [
+            # read-only for the container, not for the volume: some drivers cannot attach one claim in both ways
             {"name": "store", "mountPath": STORE_PATH, "readOnly": None if container.writes_store else True},
             {"name": "tmp", "mountPath": SCRATCH_PATH},
             *container.mounts,
@@ -84,9 +85,11 @@ def _container(settings: Settings, container: Container) -> Manifest:
     }
 
 
-def _volumes(container: Container) -> list[Manifest]:
-    claim = {"claimName": STORE_CLAIM, "readOnly": None if container.writes_store else True}
-    return [{"name": "store", "persistentVolumeClaim": claim}, {"name": "tmp", "emptyDir": {}}]
+def _volumes() -> list[Manifest]:
+    return [
+        {"name": "store", "persistentVolumeClaim": {"claimName": STORE_CLAIM}},
+        {"name": "tmp", "emptyDir": {}},
+    ]
 
 
 def _pod_security(identity: PodSecurity) -> Manifest:

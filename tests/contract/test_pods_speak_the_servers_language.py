@@ -1,0 +1,86 @@
+"""What the operator writes into pods, the server's settings accept, name by name and value by value."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from embedplane_server.settings import BuildSettings, ExportSettings, FetchSettings, ServeSettings
+from tests.support.rendering import ROOT, SPACE, every_manifest, model_of, settings_of
+
+COMMANDS = {"fetch": FetchSettings, "export": ExportSettings, "build": BuildSettings, "serve": ServeSettings}
+CASES = sorted((ROOT / "tests" / "data").glob("*/input.yaml"))
+
+
+def containers_of(case: Path) -> dict[str, dict[str, Any]]:
+    """Return the containers of a case by the command they run."""
+    given = yaml.safe_load(case.read_text())
+    model = model_of(given["spec"], **given.get("metadata", {}))
+    manifests = every_manifest(model, settings_of(**given.get("settings", {})))
+    pods = [each["spec"]["template"]["spec"] for each in manifests if each["kind"] in ("Job", "Deployment")]
+    return {pod["containers"][0]["args"][0]: pod["containers"][0] for pod in pods}
+
+
+def environment_of(container: dict[str, Any]) -> dict[str, str]:
+    return {each["name"]: each["value"] for each in container["env"] if "value" in each}
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case.parent.name)
+def test_every_command_accepts_its_environment(case: Path, command: str) -> None:
+    container = containers_of(case)[command]
+
+    settings = COMMANDS[command].from_environment(environment_of(container))
+
+    assert settings.store == "file:///store"
+    assert container["command"] == ["python", "-m", "embedplane_server"]
+
+
+def test_fetch_understands_source_overrides_and_engine() -> None:
+    environment = environment_of(containers_of(ROOT / "tests/data/cpu-everything/input.yaml")["fetch"])
+    settings = FetchSettings.from_environment(environment)
+
+    assert settings.source.hugging_face is not None
+    assert settings.source.hugging_face.endpoint == "http://hub.example.com:8089"
+    assert settings.source.hugging_face.revision == "v1.0"
+    assert settings.overrides.prompts == {"query": "query: ", "passage": "passage: "}
+    assert settings.overrides.normalize is False
+    assert settings.engine.precision == "float32"
+
+
+def test_fetch_finds_its_token_and_its_folder_where_they_are_mounted() -> None:
+    private = containers_of(ROOT / "tests/data/private-repository/input.yaml")["fetch"]
+    claim = containers_of(ROOT / "tests/data/claim-source/input.yaml")["fetch"]
+
+    token = FetchSettings.from_environment(environment_of(private)).token_file
+    folder = FetchSettings.from_environment(environment_of(claim)).source.path
+
+    assert token is not None
+    assert str(token.parent) in [mount["mountPath"] for mount in private["volumeMounts"]]
+    assert str(folder) == "/source/sentence-transformers/minilm"
+    assert "/source" in [mount["mountPath"] for mount in claim["volumeMounts"]]
+
+
+def test_build_and_fetch_mean_the_same_engine() -> None:
+    containers = containers_of(ROOT / "tests/data/gpu/input.yaml")
+
+    fetched = FetchSettings.from_environment(environment_of(containers["fetch"])).engine
+    built = BuildSettings.from_environment(environment_of(containers["build"])).engine
+
+    assert fetched == built
+    assert built.gpu is not None
+    assert (built.gpu.name, built.gpu.compute_capability) == ("NVIDIA L4", "8.9")
+
+
+def test_the_server_knows_its_names_its_space_and_its_limits() -> None:
+    containers = containers_of(ROOT / "tests/data/cpu-everything/input.yaml")
+    settings = ServeSettings.from_environment(environment_of(containers["serve"]))
+
+    assert settings.served_model_names == ("text-embedding-3-small", "minilm")
+    assert settings.vector_space == SPACE
+    assert (settings.port, settings.threads) == (8080, 2)
+    assert (settings.max_batch_tokens, settings.max_queued_tokens) == (1024, 100_000)
+    assert (settings.max_request_seconds, settings.max_connection_seconds) == (60, 30)
+    assert settings.drain_delay_seconds == 5
+    assert settings.minimum_cosine == 0.9999
