@@ -6,10 +6,10 @@ timeout, and every failure leaves as one of `errors.py`. What to do about it is 
 
 import json
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from typing import Any, AsyncIterator, Literal
+from typing import Any, Literal
 from urllib.parse import quote, urlencode
 
 import aiohttp
@@ -17,14 +17,14 @@ from kubernetes.aio import client, config
 from kubernetes.aio.config.config_exception import ConfigException
 
 from embedplane_operator.errors import (
-    AlreadyExists,
+    AlreadyExistsError,
     ClusterError,
-    ClusterUnavailable,
-    Conflict,
-    Forbidden,
-    NotFound,
+    ClusterUnavailableError,
+    ConflictError,
+    ForbiddenError,
+    NotFoundError,
     Refusal,
-    Rejected,
+    RejectedError,
 )
 
 Manifest = dict[str, Any]
@@ -61,7 +61,6 @@ class Resource:
 
 EMBEDDING_MODEL = Resource("embedplane.io/v1alpha1", "EmbeddingModel", "embeddingmodels")
 DEPLOYMENT = Resource("apps/v1", "Deployment", "deployments")
-REPLICA_SET = Resource("apps/v1", "ReplicaSet", "replicasets")
 JOB = Resource("batch/v1", "Job", "jobs")
 POD = Resource("v1", "Pod", "pods")
 SERVICE = Resource("v1", "Service", "services")
@@ -69,6 +68,7 @@ SERVICE_ACCOUNT = Resource("v1", "ServiceAccount", "serviceaccounts")
 CLAIM = Resource("v1", "PersistentVolumeClaim", "persistentvolumeclaims")
 SECRET = Resource("v1", "Secret", "secrets")
 DISRUPTION_BUDGET = Resource("policy/v1", "PodDisruptionBudget", "poddisruptionbudgets")
+NETWORK_POLICY = Resource("networking.k8s.io/v1", "NetworkPolicy", "networkpolicies")
 EVENT = Resource("events.k8s.io/v1", "Event", "events")
 LEASE = Resource("coordination.k8s.io/v1", "Lease", "leases")
 
@@ -77,7 +77,6 @@ RESOURCES: Mapping[str, Resource] = {
     for each in (
         EMBEDDING_MODEL,
         DEPLOYMENT,
-        REPLICA_SET,
         JOB,
         POD,
         SERVICE,
@@ -85,6 +84,7 @@ RESOURCES: Mapping[str, Resource] = {
         CLAIM,
         SECRET,
         DISRUPTION_BUDGET,
+        NETWORK_POLICY,
         EVENT,
         LEASE,
     )
@@ -122,11 +122,11 @@ class Cluster:
         self._calls = calls or Calls()
         self._timeout = timeout
 
-    async def get(self, resource: Resource, namespace: str, name: str, timeout: float | None = None) -> Manifest | None:
+    async def get(self, resource: Resource, namespace: str, name: str, within: float | None = None) -> Manifest | None:
         """Returns the object, or None when it does not exist."""
         try:
-            return await self._send("get", Request("GET", resource.path(namespace, name), timeout=timeout))
-        except NotFound:
+            return await self._send("get", Request("GET", resource.path(namespace, name), timeout=within))
+        except NotFoundError:
             return None
 
     async def list(
@@ -150,25 +150,25 @@ class Cluster:
         query = {"fieldManager": manager, "force": "true", **({"dryRun": "All"} if dry_run else {})}
         return await self._send("apply", Request("PATCH", path, query, manifest, APPLY_PATCH))
 
-    async def create(self, manifest: Manifest, timeout: float | None = None) -> Manifest:
-        """Creates an object; AlreadyExists when one of that name is there."""
+    async def create(self, manifest: Manifest, within: float | None = None) -> Manifest:
+        """Creates an object; AlreadyExistsError when one of that name is there."""
         path = RESOURCES[manifest["kind"]].path(manifest["metadata"]["namespace"])
         query = {"fieldManager": FIELD_MANAGER}
-        return await self._send("create", Request("POST", path, query, manifest, timeout=timeout))
+        return await self._send("create", Request("POST", path, query, manifest, timeout=within))
 
     async def merge(
-        self, resource: Resource, namespace: str, name: str, patch: Manifest, timeout: float | None = None
+        self, resource: Resource, namespace: str, name: str, patch: Manifest, within: float | None = None
     ) -> Manifest:
         """Patches an object; a `metadata.resourceVersion` in the patch makes it optimistic."""
         path, query = resource.path(namespace, name), {"fieldManager": FIELD_MANAGER}
-        return await self._send("patch", Request("PATCH", path, query, patch, MERGE_PATCH, timeout=timeout))
+        return await self._send("patch", Request("PATCH", path, query, patch, MERGE_PATCH, timeout=within))
 
     async def delete(self, resource: Resource, namespace: str, name: str, uid: str) -> None:
         """Deletes this very object and, in the background, what it owns; no error when it is gone."""
         body: Manifest = {"propagationPolicy": "Background", "preconditions": {"uid": uid}}
         try:
             await self._send("delete", Request("DELETE", resource.path(namespace, name), body=body))
-        except NotFound:
+        except NotFoundError:
             return
 
     async def scale(self, namespace: str, deployment: str, replicas: int, *, manager: str) -> None:
@@ -193,7 +193,7 @@ class Cluster:
         """Returns a Secret's resourceVersion without reading its content; None when it does not exist."""
         try:
             found = await self._send("get", Request("GET", SECRET.path(namespace, name), accept=METADATA_ONLY))
-        except NotFound:
+        except NotFoundError:
             return None
         return str(found["metadata"]["resourceVersion"])
 
@@ -203,7 +203,7 @@ class Cluster:
             status, headers, body = await self._exchange(request)
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
             words = f"no answer from the API server ({type(error).__name__}: {error})"
-            raise ClusterUnavailable(str(request), Refusal(0, "NoAnswer", words)) from error
+            raise ClusterUnavailableError(str(request), Refusal(0, "NoAnswer", words)) from error
         finally:
             self._calls.observe(verb, status, time.monotonic() - began)
         if not 200 <= status <= 299:
@@ -219,8 +219,8 @@ class Cluster:
             body=request.body,
             auth_settings=["BearerToken"],
         )
-        timeout = request.timeout or self._timeout
-        response = await self._client.call_api(method, url, headers, body, _request_timeout=timeout)
+        within = request.timeout or self._timeout
+        response = await self._client.call_api(method, url, headers, body, _request_timeout=within)
         return response.status, response.headers, await response.read()
 
 
@@ -228,17 +228,17 @@ def translate(call: str, status: int, headers: Mapping[str, str], body: bytes) -
     """Turns an answer that is not a success into the error that says what to do about it."""
     refusal = _refusal(status, headers, body)
     if status == 404:
-        return NotFound(call, refusal)
+        return NotFoundError(call, refusal)
     if status == 409:
-        return (AlreadyExists if refusal.reason == "AlreadyExists" else Conflict)(call, refusal)
+        return (AlreadyExistsError if refusal.reason == "AlreadyExists" else ConflictError)(call, refusal)
     if status == 403:
-        return Forbidden(call, refusal)
+        return ForbiddenError(call, refusal)
     # A body that does not fit the schema gets 500 from server-side apply; asking again would not help.
     if "failed to create typed patch object" in refusal.message:
-        return Rejected(call, refusal)
+        return RejectedError(call, refusal)
     if status >= 500 or status in UNAVAILABLE_STATUSES:
-        return ClusterUnavailable(call, refusal)
-    return Rejected(call, refusal)
+        return ClusterUnavailableError(call, refusal)
+    return RejectedError(call, refusal)
 
 
 def _refusal(status: int, headers: Mapping[str, str], body: bytes) -> Refusal:
@@ -265,7 +265,7 @@ def _shorten(message: str) -> str:
 
 
 @asynccontextmanager
-async def connect(calls: Calls, timeout: float = 10.0) -> AsyncIterator[Cluster]:
+async def connect(calls: Calls) -> AsyncIterator[Cluster]:
     """Opens the one connection pool of this process: in a pod by its ServiceAccount, else by KUBECONFIG."""
     configuration = client.Configuration()
     try:
@@ -273,4 +273,4 @@ async def connect(calls: Calls, timeout: float = 10.0) -> AsyncIterator[Cluster]
     except ConfigException:
         await config.load_kube_config(client_configuration=configuration)
     async with client.ApiClient(configuration) as api_client:
-        yield Cluster(api_client, calls, timeout)
+        yield Cluster(api_client, calls)

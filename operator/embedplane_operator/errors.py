@@ -1,15 +1,15 @@
 """Every error of the operator, each with its verdict: after how many seconds trying again makes sense.
 
 EmbedplaneError
-├── InvalidObject            the EmbeddingModel cannot be read: nothing to do until it changes
-├── LeaseLost                another process may lead by now: end
+├── InvalidObjectError            the EmbeddingModel cannot be read: nothing to do until it changes
+├── LeaseLostError                another process may lead by now: end
 └── ClusterError             what the API server said, or that it said nothing
-    ├── ClusterUnavailable   no answer, 5xx, 429, expired token: soon again
-    ├── Conflict             a stale version or another object by now: at once again, from the start
-    │   └── AlreadyExists
-    ├── NotFound
-    ├── Forbidden            rights or quota are missing: slowly again
-    └── Rejected             400 or 422: the same request will fail again
+    ├── ClusterUnavailableError   no answer, 5xx, 429, expired token: soon again
+    ├── ConflictError             a stale version or another object by now: at once again, from the start
+    │   └── AlreadyExistsError
+    ├── NotFoundError
+    ├── ForbiddenError            rights or quota are missing: slowly again
+    └── RejectedError             400 or 422: the same request will fail again
 Client errors are translated in `cluster.py`; reasons of conditions are in `api/conditions.py`.
 """
 
@@ -23,13 +23,13 @@ class EmbedplaneError(Exception):
     """Seconds until another try makes sense; None leaves it to the work queue's back-off."""
 
 
-class InvalidObject(EmbedplaneError):
+class InvalidObjectError(EmbedplaneError):
     """An EmbeddingModel that got past the schema but cannot be read."""
 
     retry_after = 600.0
 
 
-class LeaseLost(EmbedplaneError):
+class LeaseLostError(EmbedplaneError):
     """The Lease could not be renewed in time."""
 
 
@@ -55,31 +55,31 @@ class ClusterError(EmbedplaneError):
             self.retry_after = refusal.retry_after
 
 
-class ClusterUnavailable(ClusterError):
+class ClusterUnavailableError(ClusterError):
     """The API server did not answer, or not usefully."""
 
 
-class Conflict(ClusterError):
+class ConflictError(ClusterError):
     """The object changed meanwhile, or is another one by now."""
 
     retry_after = 0.5
 
 
-class AlreadyExists(Conflict):
+class AlreadyExistsError(ConflictError):
     """An object of that name exists."""
 
 
-class NotFound(ClusterError):
+class NotFoundError(ClusterError):
     """The object, or the namespace, does not exist."""
 
 
-class Forbidden(ClusterError):
+class ForbiddenError(ClusterError):
     """Rights are missing, a quota is used up, or the namespace is being deleted."""
 
     retry_after = 60.0
 
 
-class Rejected(ClusterError):
+class RejectedError(ClusterError):
     """The API server will never accept this request."""
 
     retry_after = 300.0

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from typing import Literal
 
 from embedplane_operator.cluster import EMBEDDING_MODEL, EVENT, Cluster, Manifest
-from embedplane_operator.errors import AlreadyExists, ClusterError
+from embedplane_operator.errors import AlreadyExistsError, ClusterError
 
 logger = logging.getLogger(__name__)
 
@@ -39,7 +39,7 @@ class Recorder:
         try:
             try:
                 await self._cluster.create(event)
-            except AlreadyExists:
+            except AlreadyExistsError:
                 await self._repeat(namespace, name, now)
         except ClusterError as error:
             logger.warning("Event %s of %s not written: %s", note.reason, event["regarding"]["name"], error)

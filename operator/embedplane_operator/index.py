@@ -8,19 +8,19 @@ from collections import defaultdict
 from collections.abc import Mapping
 from typing import Any
 
-from embedplane_operator.cluster import CLAIM, EMBEDDING_MODEL
+from embedplane_operator.cluster import CLAIM, EMBEDDING_MODEL, JOB
 from embedplane_operator.render.names import LABEL_MODEL
 from embedplane_operator.workqueue import Key
 
-JOB_NAME_LABEL = "batch.kubernetes.io/job-name"
+LABEL_JOB_NAME = "batch.kubernetes.io/job-name"
 
 
 class ModelIndex:
-    """The models that are known, and the shared Job that each of them waits for."""
+    """The models that are known, and the shared Jobs that each of them owns or waits for."""
 
     def __init__(self) -> None:
         self._known: defaultdict[str, set[str]] = defaultdict(set)
-        self._waiting: dict[Key, frozenset[str]] = {}
+        self._shared_jobs: dict[Key, frozenset[str]] = {}
 
     def remember(self, key: Key) -> None:
         """Notes that a model exists."""
@@ -29,26 +29,23 @@ class ModelIndex:
     def forget(self, key: Key) -> None:
         """Notes that a model is gone."""
         self._known[key.namespace].discard(key.name)
-        self._waiting.pop(key, None)
+        self._shared_jobs.pop(key, None)
 
-    def wait_for(self, key: Key, jobs: frozenset[str]) -> None:
-        """Notes the shared Jobs whose pods concern this model from now on."""
-        if jobs:
-            self._waiting[key] = jobs
-        else:
-            self._waiting.pop(key, None)
+    def set_shared_jobs(self, key: Key, jobs: frozenset[str]) -> None:
+        """Notes the shared Jobs that concern this model from now on."""
+        self._shared_jobs[key] = jobs
 
-    def keys(self) -> frozenset[Key]:
-        """All models that are known."""
-        return frozenset(Key(namespace, name) for namespace, names in self._known.items() for name in names)
+    def shared_jobs(self, key: Key) -> frozenset[str] | None:
+        """The shared Jobs of a model; None when this process has not looked yet."""
+        return self._shared_jobs.get(key)
 
     def concerned(self, kind: str, body: Mapping[str, Any]) -> frozenset[Key]:
         """The models that an object of some kind belongs to."""
         metadata = body.get("metadata") or {}
         namespace = str(metadata.get("namespace") or "")
-        labels = metadata.get("labels") or {}
         if kind == CLAIM.kind:
             return frozenset(Key(namespace, name) for name in self._known.get(namespace, ()))
+        labels = metadata.get("labels") or {}
         names = {
             owner["name"]
             for owner in metadata.get("ownerReferences") or ()
@@ -56,6 +53,8 @@ class ModelIndex:
         }
         if model := labels.get(LABEL_MODEL):
             names.add(model)
-        job = labels.get(JOB_NAME_LABEL)
-        waiting = {key for key, jobs in self._waiting.items() if job in jobs and key.namespace == namespace}
-        return frozenset({Key(namespace, name) for name in names} | waiting)
+        job = metadata.get("name") if kind == JOB.kind else labels.get(LABEL_JOB_NAME)
+        return frozenset({Key(namespace, name) for name in names} | self._waiting_for(namespace, job))
+
+    def _waiting_for(self, namespace: str, job: str | None) -> set[Key]:
+        return {key for key, jobs in self._shared_jobs.items() if key.namespace == namespace and job in jobs}

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from embedplane_operator.cluster import LEASE, Cluster, Manifest
-from embedplane_operator.errors import Conflict, EmbedplaneError, LeaseLost
+from embedplane_operator.errors import ConflictError, EmbedplaneError, LeaseLostError
 
 logger = logging.getLogger(__name__)
 
@@ -33,7 +33,7 @@ class LeaseTerms:
 
 
 class Leadership:
-    """Holds the Lease: `acquire` waits for it, `hold` renews it and raises LeaseLost, `release` gives it away."""
+    """Holds the Lease: `acquire` waits for it, `hold` renews it and raises LeaseLostError, `release` gives it away."""
 
     def __init__(self, cluster: Cluster, terms: LeaseTerms, clock: Callable[[], float] = time.monotonic) -> None:
         self._cluster = cluster
@@ -54,12 +54,12 @@ class Leadership:
         logger.info("leading as %s", self._terms.identity)
 
     async def hold(self) -> None:
-        """Renews for ever; raises LeaseLost when the last renewal is too long ago to be sure."""
+        """Renews for ever; raises LeaseLostError when the last renewal is too long ago to be sure."""
         while self._clock() - self._renewed < self._terms.deadline:
             await asyncio.sleep(self._terms.period)
             await self._attempt()
         message = f"Lease {self._terms.namespace}/{self._terms.name} was not renewed for {self._terms.deadline:.0f} s"
-        raise LeaseLost(message)
+        raise LeaseLostError(message)
 
     async def release(self) -> None:
         """Lets the next process lead at once."""
@@ -79,7 +79,7 @@ class Leadership:
         try:
             if not await self._take(began):
                 return False
-        except Conflict:
+        except ConflictError:
             return False  # somebody was faster
         except EmbedplaneError as error:
             logger.warning("Lease not renewed: %s", error)

@@ -11,13 +11,20 @@ class Metrics:
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
         self.reconciles = Counter(
-            "embedplane_operator_reconciles_total", "Reconciles that ended, by result", ["result"], registry=self.registry
+            "embedplane_operator_reconciles_total",
+            "Reconciles that ended, by result",
+            ["result"],
+            registry=self.registry,
         )
         self.reconcile_seconds = Histogram(
             "embedplane_operator_reconcile_seconds", "Time of one reconcile", registry=self.registry
         )
-        self.queue_depth = Gauge("embedplane_operator_queue_depth", "Models that wait for a worker", registry=self.registry)
-        self.leading = Gauge("embedplane_operator_leading", "1 while this process holds the Lease", registry=self.registry)
+        self.queue_depth = Gauge(
+            "embedplane_operator_queue_depth", "Models that wait for a worker", registry=self.registry
+        )
+        self.leading = Gauge(
+            "embedplane_operator_leading", "1 while this process holds the Lease", registry=self.registry
+        )
         self.api_calls = Counter(
             "embedplane_operator_api_calls_total",
             "Calls to the API server, by verb and HTTP status (0: no answer)",
@@ -25,7 +32,10 @@ class Metrics:
             registry=self.registry,
         )
         self.api_seconds = Histogram(
-            "embedplane_operator_api_call_seconds", "Time of one call to the API server", ["verb"], registry=self.registry
+            "embedplane_operator_api_call_seconds",
+            "Time of one call to the API server",
+            ["verb"],
+            registry=self.registry,
         )
         self.desired_replicas = Gauge(
             "embedplane_operator_desired_replicas",

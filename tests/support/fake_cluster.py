@@ -10,7 +10,7 @@ from collections.abc import Callable
 from typing import Any
 
 from embedplane_operator.cluster import FIELD_MANAGER, RESOURCES, Cluster, Manifest, Resource
-from embedplane_operator.errors import AlreadyExists, ClusterError, Conflict, NotFound, Refusal
+from embedplane_operator.errors import AlreadyExistsError, ClusterError, ConflictError, NotFoundError, Refusal
 
 
 class FakeCluster(Cluster):
@@ -38,7 +38,7 @@ class FakeCluster(Cluster):
     def all(self, kind: str) -> list[Manifest]:
         return [stored for (its_kind, _, _), stored in self.objects.items() if its_kind == kind]
 
-    async def get(self, resource: Resource, namespace: str, name: str, timeout: float | None = None) -> Manifest | None:
+    async def get(self, resource: Resource, namespace: str, name: str, within: float | None = None) -> Manifest | None:
         self._note("get", resource.kind, name)
         return copy.deepcopy(self.find(resource.kind, name, namespace))
 
@@ -61,28 +61,28 @@ class FakeCluster(Cluster):
         known = self.find(manifest["kind"], metadata["name"], metadata["namespace"])
         if subresource == "status":
             if known is None:
-                raise _error(NotFound, 404, "NotFound")
+                raise _error(NotFoundError, 404, "NotFound")
             return self._store(known | {"status": manifest["status"]}, known)
         merged = _merge(known or {}, manifest)
         return merged if dry_run else self._store(merged, known)
 
-    async def create(self, manifest: Manifest, timeout: float | None = None) -> Manifest:
+    async def create(self, manifest: Manifest, within: float | None = None) -> Manifest:
         metadata = manifest["metadata"]
         self._note("create", manifest["kind"], metadata["name"])
         if self.find(manifest["kind"], metadata["name"], metadata["namespace"]):
-            raise _error(AlreadyExists, 409, "AlreadyExists")
+            raise _error(AlreadyExistsError, 409, "AlreadyExists")
         return copy.deepcopy(self.put(manifest))
 
     async def merge(
-        self, resource: Resource, namespace: str, name: str, patch: Manifest, timeout: float | None = None
+        self, resource: Resource, namespace: str, name: str, patch: Manifest, within: float | None = None
     ) -> Manifest:
         self._note("patch", resource.kind, name)
         known = self.find(resource.kind, name, namespace)
         if known is None:
-            raise _error(NotFound, 404, "NotFound")
+            raise _error(NotFoundError, 404, "NotFound")
         version = patch.get("metadata", {}).get("resourceVersion")
         if version not in (None, known["metadata"]["resourceVersion"]):
-            raise _error(Conflict, 409, "Conflict")
+            raise _error(ConflictError, 409, "Conflict")
         return self._store(_merge(known, patch), known)
 
     async def delete(self, resource: Resource, namespace: str, name: str, uid: str) -> None:
@@ -91,14 +91,14 @@ class FakeCluster(Cluster):
         if known is None:
             return
         if known["metadata"]["uid"] != uid:
-            raise _error(Conflict, 409, "Conflict")
+            raise _error(ConflictError, 409, "Conflict")
         del self.objects[self._key(resource.kind, namespace, name)]
 
     async def scale(self, namespace: str, deployment: str, replicas: int, *, manager: str) -> None:
         self._note("scale", "Deployment", deployment)
         known = self.find("Deployment", deployment, namespace)
         if known is None:
-            raise _error(NotFound, 404, "NotFound")
+            raise _error(NotFoundError, 404, "NotFound")
         self._store(_merge(known, {"spec": {"replicas": replicas}}), known)
 
     async def secret_version(self, namespace: str, name: str) -> str | None:

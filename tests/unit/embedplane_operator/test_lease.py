@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from embedplane_operator.errors import ClusterError, ClusterUnavailable, LeaseLost, Refusal
+from embedplane_operator.errors import ClusterError, ClusterUnavailableError, LeaseLostError, Refusal
 from embedplane_operator.lease import Leadership, LeaseTerms
 from tests.support.fake_cluster import FakeCluster
 
@@ -30,7 +30,7 @@ def holder(cluster: FakeCluster) -> str:
 
 
 def no_answer(_verb: str, _kind: str, _name: str) -> ClusterError:
-    return ClusterUnavailable("GET lease", Refusal(0, "NoAnswer", "connection refused"))
+    return ClusterUnavailableError("GET lease", Refusal(0, "NoAnswer", "connection refused"))
 
 
 async def test_the_first_one_creates_the_lease_and_leads() -> None:
@@ -70,7 +70,7 @@ async def test_a_renewal_that_fails_too_long_ends_the_leader() -> None:
 
     clock.now += 1
 
-    with pytest.raises(LeaseLost, match="not renewed"):
+    with pytest.raises(LeaseLostError, match="not renewed"):
         await asyncio.wait_for(holding, 5)
 
 

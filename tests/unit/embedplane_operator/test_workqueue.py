@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 
-from embedplane_operator.errors import Conflict, EmbedplaneError, Refusal
+from embedplane_operator.errors import ConflictError, EmbedplaneError, Refusal
 from embedplane_operator.workqueue import Key, Reconcile, WorkQueue
 
 KEY = Key("search", "minilm")
@@ -25,11 +25,13 @@ async def workers(queue: WorkQueue, reconcile: Reconcile, count: int = 1) -> Asy
 
 async def until(condition: Callable[[], bool]) -> None:
     async with asyncio.timeout(5):
-        while not condition():
+        while not condition():  # noqa: ASYNC110 - looks at the world, as every test
             await asyncio.sleep(0.001)
 
 
-def recording(runs: list[Key], answer: Callable[[], float | None] = lambda: None) -> Callable[[Key], Awaitable[float | None]]:
+def recording(
+    runs: list[Key], answer: Callable[[], float | None] = lambda: None
+) -> Callable[[Key], Awaitable[float | None]]:
     async def reconcile(key: Key) -> float | None:
         runs.append(key)
         return answer()
@@ -109,7 +111,7 @@ async def test_the_verdict_of_an_error_is_the_least_delay() -> None:
     queue = WorkQueue(base_delay=0.001)
 
     async def reconcile(_key: Key) -> float | None:
-        raise Conflict("PATCH x", Refusal(409, "Conflict", "changed", retry_after=7.0))
+        raise ConflictError("PATCH x", Refusal(409, "Conflict", "changed", retry_after=7.0))
 
     async with workers(queue, reconcile):
         queue.add(KEY)

@@ -1,0 +1,76 @@
+"""What a reconcile is about to do: plain data, made by `stages.py`, carried out by `apply.py`."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from embedplane_operator.api.status import EngineStatus, SourceStatus, VectorSpaceStatus
+from embedplane_operator.cluster import Manifest
+from embedplane_operator.jobs import JobRun
+from embedplane_operator.status import Findings
+
+
+@dataclass(frozen=True)
+class CreateJob:
+    """Start a Job; `replaces` is the one of the same name that goes first."""
+
+    manifest: Manifest
+    replaces: JobRun | None = None
+
+
+@dataclass(frozen=True)
+class JoinJob:
+    """Become one of the owners of a shared Job that somebody else started."""
+
+    job: JobRun
+    owner: Manifest
+    triggers: Mapping[str, str]
+
+
+@dataclass(frozen=True)
+class LeaveJob:
+    """Stop being an owner; the last one takes the Job along."""
+
+    job: JobRun
+    uid: str
+
+
+JobAction = CreateJob | JoinJob | LeaveJob
+
+
+@dataclass(frozen=True)
+class Doomed:
+    """An object of ours that is no longer wanted."""
+
+    kind: str
+    name: str
+    uid: str
+
+
+@dataclass(frozen=True)
+class Pinned:
+    """The parts of status that are kept from one reconcile to the next."""
+
+    source: SourceStatus | None = None
+    vector_space: VectorSpaceStatus | None = None
+    engine: EngineStatus | None = None
+
+
+@dataclass(frozen=True)
+class Decision:
+    """Everything that follows from one observation."""
+
+    findings: Findings
+    pinned: Pinned = Pinned()
+    shared: tuple[Manifest, ...] = ()
+    """Objects of the namespace: applied, never deleted."""
+    claim: Manifest | None = None
+    """Created when absent, never altered."""
+    apply: tuple[Manifest, ...] = ()
+    jobs: tuple[JobAction, ...] = ()
+    delete: tuple[Doomed, ...] = ()
+    shared_jobs: frozenset[str] = field(default_factory=frozenset)
+    """Names of the shared Jobs that this model waits for; they have to be looked at before the next step is known."""
+    serves: str | None = None
+    """Name of the Deployment that serves the model, whichever spec it is of."""
+    check_after: float | None = None
+    """Seconds after which the model should come round again though nothing happened."""

@@ -1,0 +1,151 @@
+"""What is pinned already: from status, or read back from the Deployment when the status is lost. Pure.
+
+A part counts while the hash of the wishes it was made from is unchanged; so a floating revision is resolved once.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+from pydantic import ValidationError
+
+from embedplane_operator.api.conditions import JobReason
+from embedplane_operator.api.resolved import Resolved, read_resolved
+from embedplane_operator.api.status import EngineStatus, SourceStatus, VectorSpaceStatus
+from embedplane_operator.api.v1alpha1 import EmbeddingModel
+from embedplane_operator.cluster import Manifest
+from embedplane_operator.render.accelerator import EngineTarget
+from embedplane_operator.render.inputs import engine_inputs, fetch_inputs, source_inputs
+from embedplane_operator.render.names import LABEL_VECTOR_SPACE
+from embedplane_operator.settings import Settings
+from embedplane_operator.status import Finding, Outlook
+
+Part = TypeVar("Part", SourceStatus, VectorSpaceStatus, EngineStatus)
+
+
+@dataclass(frozen=True)
+class Live:
+    """The Deployment that serves now, and what it was made from."""
+
+    deployment: Manifest
+    resolved: Resolved
+
+    @property
+    def name(self) -> str:
+        """The Deployment's name."""
+        return str(self.deployment["metadata"]["name"])
+
+    @property
+    def is_ready(self) -> bool:
+        """True if at least one of its pods takes requests."""
+        return bool((self.deployment.get("status") or {}).get("readyReplicas"))
+
+
+def live_of(deployments: Sequence[Manifest], model: EmbeddingModel) -> Live | None:
+    """The Deployment that holds the vector space: the one that status names, else a ready one, else the oldest."""
+    space = model.status.vector_space
+    found = []
+    for deployment in deployments:
+        resolved = read_resolved(deployment["metadata"].get("annotations") or {})
+        if resolved and _belongs_to(deployment, model) and "deletionTimestamp" not in deployment["metadata"]:
+            found.append(Live(deployment, resolved))
+    return min(
+        found,
+        key=lambda each: (
+            space is None or each.resolved.vector_space.id != space.id,
+            not each.is_ready,
+            str(each.deployment["metadata"].get("creationTimestamp")),
+        ),
+        default=None,
+    )
+
+
+def _belongs_to(deployment: Manifest, model: EmbeddingModel) -> bool:
+    owners = deployment["metadata"].get("ownerReferences") or ()
+    return not owners or any(owner.get("uid") == model.metadata.uid for owner in owners)
+
+
+def stable_space(model: EmbeddingModel, deployments: Sequence[Manifest], live: Live | None) -> str | None:
+    """The id of the space that vectors exist in, so that no other may be served; None before anything was served."""
+    status = model.status
+    is_known_unserved = status.observed_generation is not None and status.served_generation is None
+    if live is not None:
+        return None if is_known_unserved and not live.is_ready else live.resolved.vector_space.id
+    if status.vector_space and status.served_generation is not None:
+        return status.vector_space.id
+    # status and annotation are both lost: the label of a Deployment still tells
+    labels = [each["metadata"].get("labels") or {} for each in deployments if _belongs_to(each, model)]
+    return next((str(each[LABEL_VECTOR_SPACE]) for each in labels if LABEL_VECTOR_SPACE in each), None)
+
+
+def pinned_source(model: EmbeddingModel, live: Live | None) -> SourceStatus | None:
+    """The source as it was pinned for these very wishes."""
+    candidates = (live.resolved.source if live else None, model.status.source)
+    wanted = source_inputs(model)
+    return next((each for each in candidates if each and each.inputs == wanted), None)
+
+
+def pinned_space(model: EmbeddingModel, live: Live | None) -> VectorSpaceStatus | None:
+    """The vector space as it was found for these very wishes."""
+    candidates = (live.resolved.vector_space if live else None, model.status.vector_space)
+    wanted = fetch_inputs(model)
+    return next((each for each in candidates if each and each.inputs == wanted), None)
+
+
+def known_engine(model: EmbeddingModel, settings: Settings, space_id: str, live: Live | None) -> EngineStatus | None:
+    """The engine as it was built for these very wishes."""
+    candidates = (live.resolved.engine if live else None, model.status.engine)
+    wanted = engine_inputs(model, settings, space_id)
+    return next((each for each in candidates if each and each.inputs == wanted), None)
+
+
+class UnreadableAnswerError(ValueError):
+    """A Job's result lacks what docs/contract.md promises."""
+
+
+def read_source(result: Mapping[str, Any], inputs: str) -> SourceStatus:
+    """The pinned source from a fetch Job's result."""
+    return _read(SourceStatus, {**result, "inputs": inputs})
+
+
+def read_space(result: Mapping[str, Any], inputs: str) -> VectorSpaceStatus:
+    """The vector space from a fetch Job's result."""
+    return _read(VectorSpaceStatus, {**_part(result, "vectorSpace"), "inputs": inputs})
+
+
+def read_engine(result: Mapping[str, Any], inputs: str, target: EngineTarget) -> EngineStatus:
+    """The engine from a build Job's result, or from what a fetch Job found in the store."""
+    return _read(EngineStatus, {**result, "inputs": inputs, "reason": target.reason})
+
+
+def read_export_keys(result: Mapping[str, Any]) -> Mapping[str, str]:
+    """The exports that a fetch Job found in the store, by format."""
+    return {str(name): str(key) for name, key in _part(result, "exportKeys").items()}
+
+
+def _part(result: Mapping[str, Any], name: str) -> Mapping[str, Any]:
+    part = result.get(name) or {}
+    if not isinstance(part, dict):
+        raise UnreadableAnswerError(f"{name} is not an object")
+    return part
+
+
+def _read(kind: type[Part], document: Mapping[str, Any]) -> Part:
+    try:
+        return kind.model_validate(document)
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_context=False)[0]
+        where = ".".join(str(part) for part in first["loc"])
+        raise UnreadableAnswerError(f"{where}: {first['msg']}") from error
+
+
+def below_the_floor(model: EmbeddingModel, engine: EngineStatus) -> Finding | None:
+    """Why an engine that was proven against a lower floor may not serve this spec."""
+    floor, proven = model.spec.engine.conformance.minimum_cosine, engine.conformance.minimum_cosine
+    if proven >= floor:
+        return None
+    words = (
+        f"the engine's lowest cosine is {proven:.6g}, below spec.engine.conformance.minimumCosine {floor:.6g}: "
+        "lower the floor, or ask for a higher spec.engine.precision"
+    )
+    return Finding("False", JobReason.CONFORMANCE_FAILED, words, Outlook.STALLED)

@@ -1,0 +1,86 @@
+"""What serves: the manifests of the servers, and what is found about those that run. Pure."""
+
+from embedplane_operator.api.conditions import Reason
+from embedplane_operator.api.resolved import Resolved
+from embedplane_operator.api.v1alpha1 import EmbeddingModel
+from embedplane_operator.cluster import DEPLOYMENT, DISRUPTION_BUDGET, Manifest
+from embedplane_operator.decide.decision import Doomed
+from embedplane_operator.decide.resolution import Live
+from embedplane_operator.observe import Observation
+from embedplane_operator.render.deployment import render_deployment
+from embedplane_operator.render.disruption_budget import render_disruption_budget
+from embedplane_operator.render.names import LABEL_VECTOR_SPACE
+from embedplane_operator.render.service import render_service
+from embedplane_operator.servers import Servers, ServerSurroundings, read_servers
+from embedplane_operator.settings import Settings
+from embedplane_operator.status import Finding, met, unmet
+
+
+def serving_manifests(model: EmbeddingModel, settings: Settings, resolved: Resolved) -> tuple[Manifest, ...]:
+    """The Deployment, its Service and its budget."""
+    space = resolved.vector_space.id
+    budget = render_disruption_budget(model, settings, space)
+    deployment, service = render_deployment(model, settings, resolved), render_service(model, settings, space)
+    return (deployment, service, *([budget] if budget else []))
+
+
+def servers_of(observed: Observation, name: str | None) -> Servers:
+    """The state of the Deployment of this name; nothing runs when there is none."""
+    for deployment in observed.deployments:
+        if deployment["metadata"]["name"] == name:
+            space = (deployment["metadata"].get("labels") or {}).get(LABEL_VECTOR_SPACE)
+            pods = [
+                pod
+                for pod in observed.servers.pods
+                if (pod["metadata"].get("labels") or {}).get(LABEL_VECTOR_SPACE) == space
+            ]
+            return read_servers(deployment, ServerSurroundings(pods, observed.servers.events, observed.servers.claims))
+    return Servers()
+
+
+def availability(servers: Servers) -> Finding:
+    """Whether the endpoint answers, be it with an older spec."""
+    if servers.ready:
+        return met(Reason.REPLICAS_READY, f"{servers.ready} of {servers.replicas} replicas take requests")
+    if servers.trouble:
+        return unmet(servers.trouble)
+    if servers.replicas:
+        return Finding("False", Reason.ROLLOUT_RUNNING, "servers are starting and load the engine")
+    return Finding("False", Reason.PENDING, "no server runs yet")
+
+
+def rollout(servers: Servers, minimum: int) -> Finding:
+    """Whether the newest template is what is served."""
+    if servers.is_rolled_out(minimum):
+        return met(Reason.SERVING, "the newest spec is served")
+    if servers.trouble:
+        return unmet(servers.trouble)
+    words = f"{servers.updated} of {servers.wanted} replicas are of the newest spec, {servers.ready} take requests"
+    return Finding("False", Reason.ROLLOUT_RUNNING, words)
+
+
+def leftovers(observed: Observation, live: Live | None, wanted: tuple[Manifest, ...]) -> tuple[Doomed, ...]:
+    """Deployments of spaces that never served, and a budget that is not wanted any more."""
+    names = {(manifest["kind"], manifest["metadata"]["name"]) for manifest in wanted}
+    keep = live.name if live else None
+    doomed = [
+        _doom(DEPLOYMENT.kind, deployment)
+        for deployment in observed.deployments
+        if (DEPLOYMENT.kind, deployment["metadata"]["name"]) not in names
+        and deployment["metadata"]["name"] != keep
+        and _is_child(deployment, observed)
+    ]
+    budget = observed.disruption_budget
+    if budget and _is_child(budget, observed) and (DISRUPTION_BUDGET.kind, budget["metadata"]["name"]) not in names:
+        doomed.append(_doom(DISRUPTION_BUDGET.kind, budget))
+    return tuple(doomed)
+
+
+def _is_child(manifest: Manifest, observed: Observation) -> bool:
+    owners = manifest["metadata"].get("ownerReferences") or ()
+    is_owned = any(owner.get("uid") == observed.model.metadata.uid for owner in owners)
+    return is_owned and "deletionTimestamp" not in manifest["metadata"]
+
+
+def _doom(kind: str, manifest: Manifest) -> Doomed:
+    return Doomed(kind, manifest["metadata"]["name"], manifest["metadata"]["uid"])

@@ -1,0 +1,245 @@
+"""The way from an observation to a decision, stage by stage; a stage that is not done ends the way for now. Pure.
+
+suspended? → acceptable to this installation? → source pinned → vector space stable → engine known → served.
+Wherever the way ends, what serves already goes on, and its availability is reported.
+"""
+
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+
+from embedplane_operator.api.conditions import ConditionType, JobReason, Reason
+from embedplane_operator.api.resolved import Resolved
+from embedplane_operator.api.status import SourceStatus, VectorSpaceStatus
+from embedplane_operator.cluster import Manifest
+from embedplane_operator.decide.acceptance import refusal
+from embedplane_operator.decide.decision import Decision, JobAction, LeaveJob, Pinned
+from embedplane_operator.decide.resolution import (
+    Live,
+    below_the_floor,
+    known_engine,
+    live_of,
+    pinned_source,
+    pinned_space,
+    stable_space,
+)
+from embedplane_operator.decide.serving import availability, leftovers, rollout, servers_of, serving_manifests
+from embedplane_operator.decide.way import Stage, Way, engine_stage, source_stage
+from embedplane_operator.jobs import JobRun
+from embedplane_operator.observe import Observation
+from embedplane_operator.render.network_policies import render_network_policies
+from embedplane_operator.render.service_accounts import render_service_accounts
+from embedplane_operator.render.store_claim import render_store_claim
+from embedplane_operator.settings import Settings
+from embedplane_operator.status import Finding, Findings, Outlook, met
+
+LOOK_AGAIN_BLOCKED = 15.0
+LOOK_AGAIN_ROLLOUT = 10.0
+
+
+def decide(observed: Observation, settings: Settings, now: datetime) -> Decision:
+    """What should be, and what is to be said about it."""
+    live = live_of(observed.deployments, observed.model)
+    if observed.model.spec.suspend:
+        return _suspended(observed, live)
+    if blocked := refusal(observed, settings):
+        return _blocked(observed, live, blocked)
+    return _serve(_Progress(Way(observed, settings, now), live))
+
+
+@dataclass
+class _Progress:
+    """What the stages found so far; lives for one decision."""
+
+    way: Way
+    live: Live | None
+    findings: dict[ConditionType, Finding] = field(default_factory=dict)
+    jobs: set[str] = field(default_factory=set)
+    actions: list[JobAction] = field(default_factory=list)
+    checks: list[float] = field(default_factory=list)
+
+    def take(self, stage: Stage) -> None:
+        """Keeps what a stage wants done."""
+        self.jobs.update(stage.jobs)
+        self.actions.extend(stage.actions)
+        if stage.check_after is not None:
+            self.checks.append(stage.check_after)
+
+
+def _serve(progress: _Progress) -> Decision:
+    """Finds what the spec resolves to, and serves it; else what was served before."""
+    way, live = progress.way, progress.live
+    resolved, pinned = _resolve(progress)
+    manifests: tuple[Manifest, ...] = ()
+    to_serve = resolved or _same_engine(way, live)
+    if to_serve:
+        manifests = serving_manifests(way.model, way.settings, to_serve)
+    name = manifests[0]["metadata"]["name"] if resolved else (live.name if live else None)
+    servers = servers_of(way.observed, name)
+    progress.findings[ConditionType.AVAILABLE] = availability(servers)
+    serving = rollout(servers, way.model.spec.scaling.min_replicas)
+    if resolved and not serving.is_met:
+        progress.checks.append(LOOK_AGAIN_ROLLOUT)
+    is_done = resolved is not None and serving.is_met
+    old = live if not resolved or live is None or live.name == name else None
+    namespace = way.model.metadata.namespace
+    return Decision(
+        findings=Findings(progress.findings, serving=serving if resolved else None),
+        pinned=pinned,
+        shared=(
+            *render_service_accounts(namespace, way.settings),
+            *render_network_policies(namespace, way.settings),
+        ),
+        claim=render_store_claim(namespace, way.settings) if way.observed.claim is None else None,
+        apply=manifests,
+        jobs=(*progress.actions, *_stale_jobs(progress, is_done=is_done)),
+        delete=leftovers(way.observed, old, manifests) if resolved else (),
+        shared_jobs=_shared(progress.jobs, way),
+        serves=name,
+        check_after=min(progress.checks, default=None),
+    )
+
+
+def _resolve(progress: _Progress) -> tuple[Resolved | None, Pinned]:
+    """Goes through the stages; what is pinned stays pinned when a later one is not done."""
+    way, live = progress.way, progress.live
+    before = _pinned_before(way.observed, live)
+    source, space = pinned_source(way.model, live), pinned_space(way.model, live)
+    fetched = None
+    engine = known_engine(way.model, way.settings, space.id, live) if source and space else None
+    if source is None or space is None or engine is None:
+        stage = source_stage(way, source)
+        progress.take(stage)
+        if stage.finding or stage.source is None or stage.space is None:
+            _pend(progress, {ConditionType.SOURCE_RESOLVED: stage.finding or _waiting("source")}, live)
+            return None, before
+        source, space, fetched = stage.source, stage.space, stage.answer
+    progress.findings[ConditionType.SOURCE_RESOLVED] = _resolved(source)
+    if refused := _refused_change(way, live, space):
+        _pend(progress, {ConditionType.VECTOR_SPACE_STABLE: refused}, live)
+        return None, before
+    progress.findings[ConditionType.VECTOR_SPACE_STABLE] = met(Reason.UNCHANGED, f"the vector space is {space.id}")
+    if engine is None:
+        stage = engine_stage(way, source, fetched or {}, space.id)
+        progress.take(stage)
+        if stage.engine is None:
+            _pend(progress, {ConditionType.ENGINE_READY: stage.finding or _waiting("engine")}, live)
+            return None, _pinned_so_far(before, source, space, live)
+        engine = stage.engine
+    if failed := below_the_floor(way.model, engine):
+        progress.findings[ConditionType.ENGINE_READY] = failed
+        return None, _pinned_so_far(before, source, space, live)
+    words = f"{engine.backend} {engine.precision}, lowest cosine {engine.conformance.minimum_cosine:.6g}"
+    progress.findings[ConditionType.ENGINE_READY] = met(Reason.PUBLISHED, words)
+    return Resolved(source, space, engine), Pinned(source, space, engine)
+
+
+def _pend(progress: _Progress, ended_by: dict[ConditionType, Finding], live: Live | None) -> None:
+    """Says why the way ends here, and that the later stages wait."""
+    progress.findings.update(ended_by)
+    later = {
+        ConditionType.VECTOR_SPACE_STABLE: "the vector space is known once the source is resolved",
+        ConditionType.ENGINE_READY: "the engine comes after the source",
+    }
+    for kind, words in later.items():
+        progress.findings.setdefault(kind, Finding("Unknown", Reason.PENDING, words))
+
+
+def _pinned_before(observed: Observation, live: Live | None) -> Pinned:
+    if live:
+        return Pinned(live.resolved.source, live.resolved.vector_space, live.resolved.engine)
+    status = observed.model.status
+    return Pinned(status.source, status.vector_space, status.engine)
+
+
+def _pinned_so_far(before: Pinned, source: SourceStatus, space: VectorSpaceStatus, live: Live | None) -> Pinned:
+    """A new commit of the served space is pinned at once; the engine that serves stays in status."""
+    return Pinned(source, space, before.engine if live else None)
+
+
+def _refused_change(way: Way, live: Live | None, space: VectorSpaceStatus) -> Finding | None:
+    stable = stable_space(way.model, way.observed.deployments, live)
+    if stable is None or stable == space.id:
+        return None
+    words = (
+        f"spec.source and spec.embedding lead to the vector space {space.id}, but {stable} is served, and vectors of "
+        "the two cannot be compared: undo the change, or serve the new space under another EmbeddingModel and embed "
+        "your texts again"
+    )
+    return Finding("False", Reason.VECTOR_SPACE_CHANGE_REFUSED, words, Outlook.STALLED)
+
+
+def _same_engine(way: Way, live: Live | None) -> Resolved | None:
+    """What serves, if its engine is still what the spec asks for; another one must not get the new spec's pods."""
+    if live is None:
+        return None
+    engine = known_engine(way.model, way.settings, live.resolved.vector_space.id, live)
+    if engine is None or engine.key != live.resolved.engine.key or below_the_floor(way.model, engine):
+        return None
+    return replace(live.resolved, engine=engine)
+
+
+def _stale_jobs(progress: _Progress, *, is_done: bool) -> list[LeaveJob]:
+    """Jobs of other inputs, answers that are out of date; once the model is served, all Jobs."""
+    uid = progress.way.model.metadata.uid
+    owned = [job for job in progress.way.observed.jobs if job.is_owned_by(uid) and not job.deleting]
+    outdated = _outdated(progress)
+    return [
+        LeaveJob(job, uid)
+        for job in owned
+        if is_done or job.name not in progress.jobs or (outdated and _answered_before(job, outdated))
+    ]
+
+
+def _outdated(progress: _Progress) -> datetime | None:
+    """When a build found that the export it was named for is not in the store any more."""
+    for job in progress.way.observed.jobs:
+        is_current = job.name in progress.jobs and job.phase == "Failed" and job.trouble is not None
+        if is_current and job.trouble and job.trouble.reason == JobReason.EXPORT_MISSING:
+            return job.finished
+    return None
+
+
+def _answered_before(job: JobRun, moment: datetime) -> bool:
+    return job.phase == "Complete" and job.finished is not None and job.finished <= moment
+
+
+def _shared(jobs: set[str], way: Way) -> frozenset[str]:
+    own = f"{way.model.metadata.name}-fetch-"
+    return frozenset(name for name in jobs if not name.startswith(own))
+
+
+def _resolved(source: SourceStatus) -> Finding:
+    return met(Reason.RESOLVED, f"pinned to {source.commit}, {source.size_bytes / 1e6:.1f} MB")
+
+
+def _waiting(what: str) -> Finding:
+    return Finding("False", Reason.PENDING, f"the {what} is being looked at")
+
+
+def _suspended(observed: Observation, live: Live | None) -> Decision:
+    """Everything stays as it was said last; only availability is looked at."""
+    known = {condition.type: condition for condition in observed.model.status.conditions}
+    kept = {
+        kind: Finding(known[kind].status, known[kind].reason, known[kind].message)
+        for kind in (ConditionType.SOURCE_RESOLVED, ConditionType.ENGINE_READY, ConditionType.VECTOR_SPACE_STABLE)
+        if kind in known
+    }
+    available = availability(servers_of(observed, live.name if live else None))
+    words = "spec.suspend is true: what runs goes on, and nothing is changed until it is false"
+    ready = Finding(available.status, Reason.SUSPENDED, words, Outlook.RESTING)
+    return _only_reported(observed, live, Findings({**kept, ConditionType.AVAILABLE: available}, blocked=ready))
+
+
+def _blocked(observed: Observation, live: Live | None, blocked: Finding) -> Decision:
+    available = availability(servers_of(observed, live.name if live else None))
+    decision = _only_reported(observed, live, Findings({ConditionType.AVAILABLE: available}, blocked=blocked))
+    return replace(decision, check_after=LOOK_AGAIN_BLOCKED)
+
+
+def _only_reported(observed: Observation, live: Live | None, findings: Findings) -> Decision:
+    return Decision(
+        findings=findings,
+        pinned=_pinned_before(observed, live),
+        shared_jobs=observed.shared_jobs,
+        serves=live.name if live else None,
+    )

@@ -1,0 +1,131 @@
+"""One step of the way from a source to an engine: run its Job, read its answer, run it again after a failure. Pure.
+
+The same for fetch, export and build. A Job is named by its inputs, so a Job of that name is the right one; it is
+replaced, never patched, and joined when another model started it.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from embedplane_operator.api.conditions import Reason
+from embedplane_operator.cluster import Manifest
+from embedplane_operator.decide.decision import CreateJob, JobAction, JoinJob
+from embedplane_operator.jobs import JobRun, image_of, write_triggers
+from embedplane_operator.render.job import JobRequest
+from embedplane_operator.render.manifest import Owner, owner_reference
+from embedplane_operator.status import Finding, Outlook
+
+TRANSIENT_SECONDS = 60.0
+TRANSIENT_LIMIT = 900.0
+PERMANENT_SECONDS = 3600.0
+LOOK_AGAIN_STUCK = 10.0
+LOOK_AGAIN_RUNNING = 60.0
+LOOK_AGAIN_DELETING = 5.0
+
+
+@dataclass(frozen=True)
+class Step:
+    """A Job that is wanted."""
+
+    name: str
+    inputs: str
+    running: Reason
+    doing: str
+    """What it does, for people: "resolving and downloading the source"."""
+    render: Callable[[JobRequest], Manifest]
+
+
+@dataclass(frozen=True)
+class Waiter:
+    """The model that wants it, and the hash of what makes a failed Job run again at once."""
+
+    owner: Owner
+    trigger: str
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """A result, or why there is none and what is done about it."""
+
+    result: Mapping[str, Any] | None = None
+    finding: Finding | None = None
+    actions: tuple[JobAction, ...] = ()
+    check_after: float | None = None
+
+
+def advance(step: Step, run: JobRun | None, waiter: Waiter, now: datetime) -> Outcome:
+    """What a wanted step has come to, and what to do next."""
+    if run is None:
+        return _started(step, waiter, None, 1)
+    if run.deleting:
+        return Outcome(finding=_running(step), check_after=LOOK_AGAIN_DELETING)
+    outcome = _judge(step, run, waiter, now)
+    is_replaced = any(isinstance(action, CreateJob) for action in outcome.actions)
+    if is_replaced or (run.is_owned_by(waiter.owner.uid) and waiter.owner.uid in run.triggers):
+        return outcome
+    joined = JoinJob(run, owner_reference(waiter.owner), {**run.triggers, waiter.owner.uid: waiter.trigger})
+    return Outcome(outcome.result, outcome.finding, (joined, *outcome.actions), outcome.check_after)
+
+
+def _judge(step: Step, run: JobRun, waiter: Waiter, now: datetime) -> Outcome:
+    if run.phase == "Complete":
+        # without its pod a Complete Job cannot say anything; it runs again and reports from the store
+        return Outcome(result=run.result) if run.result is not None else _started(step, waiter, run, run.attempt)
+    if run.phase == "Failed":
+        return _failed(step, run, waiter, now)
+    if run.trouble is None:
+        return Outcome(finding=_running(step), check_after=LOOK_AGAIN_RUNNING if run.started else LOOK_AGAIN_STUCK)
+    if not run.started and _has_news(step, run, waiter):
+        return _started(step, waiter, run, run.attempt)
+    outlook = Outlook.WORKING if run.trouble.transient else Outlook.STALLED
+    return Outcome(
+        finding=Finding("False", run.trouble.reason, run.trouble.message, outlook), check_after=LOOK_AGAIN_STUCK
+    )
+
+
+def _failed(step: Step, run: JobRun, waiter: Waiter, now: datetime) -> Outcome:
+    if _has_news(step, run, waiter):
+        return _started(step, waiter, run, 1)
+    again = (run.finished or run.created or now) + timedelta(seconds=pause_after(run))
+    if now >= again:
+        return _started(step, waiter, run, run.attempt + 1)
+    trouble = run.trouble
+    if trouble is None:
+        raise ValueError(f"the failed Job {run.name} has no reason")
+    words = f"{trouble.message} (try {run.attempt} failed; next try at {again:%H:%M:%S} UTC, sooner after a change)"
+    outlook = Outlook.WORKING if trouble.transient else Outlook.STALLED
+    return Outcome(
+        finding=Finding("False", trouble.reason, words, outlook), check_after=(again - now).total_seconds() + 0.5
+    )
+
+
+def pause_after(run: JobRun) -> float:
+    """Seconds between a failure and the next try."""
+    if run.trouble is not None and not run.trouble.transient:
+        return PERMANENT_SECONDS
+    return min(TRANSIENT_LIMIT, TRANSIENT_SECONDS * 2.0 ** min(run.attempt - 1, 10))
+
+
+def _has_news(step: Step, run: JobRun, waiter: Waiter) -> bool:
+    """True when the user, or the installation, changed something that may let the Job succeed now.
+
+    Each waiting model compares with its own earlier trigger only: two must not replace each other's Job for ever.
+    """
+    known = run.triggers.get(waiter.owner.uid)
+    if known is not None and known != waiter.trigger:
+        return True
+    return image_of(step.render(JobRequest(step.inputs, 1, "", (waiter.owner,)))) != run.image
+
+
+def _started(step: Step, waiter: Waiter, replaced: JobRun | None, attempt: int) -> Outcome:
+    triggers = {**(replaced.triggers if replaced else {}), waiter.owner.uid: waiter.trigger}
+    others = {Owner(owner["name"], owner["uid"]) for owner in (replaced.owners if replaced else ())}
+    request = JobRequest(step.inputs, attempt, write_triggers(triggers), tuple(sorted(others | {waiter.owner})))
+    action = CreateJob(step.render(request), replaced)
+    return Outcome(finding=_running(step), actions=(action,), check_after=LOOK_AGAIN_STUCK)
+
+
+def _running(step: Step) -> Finding:
+    return Finding("False", step.running, f"{step.doing}: Job {step.name}")

@@ -1,0 +1,203 @@
+"""The way from wishes to an engine: which of fetch, export and build has to run, and what they answered. Pure.
+
+A fetch says what the store has already, so a step runs only when its output is missing. `steps.py` runs one Job.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Any
+
+from embedplane_operator.api.conditions import JobReason, Reason
+from embedplane_operator.api.status import EngineStatus, SourceStatus, VectorSpaceStatus
+from embedplane_operator.api.v1alpha1 import EmbeddingModel
+from embedplane_operator.decide.decision import JobAction
+from embedplane_operator.decide.resolution import (
+    UnreadableAnswerError,
+    read_engine,
+    read_export_keys,
+    read_source,
+    read_space,
+)
+from embedplane_operator.decide.steps import LOOK_AGAIN_STUCK, Outcome, Step, Waiter, advance
+from embedplane_operator.observe import Observation
+from embedplane_operator.render.accelerator import engine_target
+from embedplane_operator.render.build_job import render_build_job
+from embedplane_operator.render.export_job import render_export_job
+from embedplane_operator.render.fetch_job import render_fetch_job
+from embedplane_operator.render.inputs import (
+    build_inputs,
+    digest_of,
+    engine_inputs,
+    export_inputs,
+    fetch_inputs,
+    source_inputs,
+)
+from embedplane_operator.render.manifest import owner_of
+from embedplane_operator.render.names import (
+    ANNOTATION_RESOLVE,
+    build_job_name,
+    export_job_name,
+    fetch_job_name,
+)
+from embedplane_operator.settings import Settings
+from embedplane_operator.status import Finding, Outlook
+
+
+@dataclass(frozen=True)
+class Way:
+    """What the stages need to know, and nothing that changes on the way."""
+
+    observed: Observation
+    settings: Settings
+    now: datetime
+
+    @property
+    def model(self) -> EmbeddingModel:
+        """The model that is looked after."""
+        return self.observed.model
+
+    @property
+    def waiter(self) -> Waiter:
+        """The model as one that waits for Jobs."""
+        metadata = self.model.metadata
+        parts = [metadata.generation, metadata.annotations.get(ANNOTATION_RESOLVE), self.observed.secret_version]
+        return Waiter(owner_of(self.model), digest_of(parts)[:16])
+
+
+@dataclass(frozen=True)
+class Stage:
+    """How far a stage came."""
+
+    finding: Finding | None = None
+    """Why it is not done; None when it is."""
+    answer: Mapping[str, Any] | None = None
+    source: SourceStatus | None = None
+    space: VectorSpaceStatus | None = None
+    engine: EngineStatus | None = None
+    jobs: tuple[str, ...] = ()
+    """Names of the Jobs whose answers are used or waited for."""
+    actions: tuple[JobAction, ...] = ()
+    check_after: float | None = None
+
+
+def source_stage(way: Way, pinned: SourceStatus | None) -> Stage:
+    """Fetches: a pinned source again by its commit, any other as the user named it."""
+    if finding := _missing_credentials(way) or _missing_claim(way):
+        return Stage(finding, check_after=LOOK_AGAIN_STUCK)
+    step = _fetch_step(way, pinned.commit if pinned else None)
+    outcome = advance(step, way.observed.job(step.name), way.waiter, way.now)
+    if outcome.result is None:
+        return _watching_secret(way, _undone(step, outcome))
+    try:
+        source = pinned or read_source(outcome.result, source_inputs(way.model))
+        space = read_space(outcome.result, fetch_inputs(way.model))
+    except UnreadableAnswerError as error:
+        return _unreadable(step, error)
+    return Stage(answer=outcome.result, source=source, space=space, jobs=(step.name,), actions=outcome.actions)
+
+
+def engine_stage(way: Way, source: SourceStatus, fetched: Mapping[str, Any], space_id: str) -> Stage:
+    """Takes the engine that the store has, else builds one; exports first when the store has no export either."""
+    target, inputs = engine_target(way.model, way.settings), engine_inputs(way.model, way.settings, space_id)
+    try:
+        if found := fetched.get("engine"):
+            return Stage(engine=read_engine(found, inputs, target))
+        export_key = read_export_keys(fetched).get(target.export_format)
+    except UnreadableAnswerError as error:
+        return _unreadable(_fetch_step(way, source.commit), error)
+    jobs: tuple[str, ...] = ()
+    actions: tuple[JobAction, ...] = ()
+    if export_key is None:
+        step = _export_step(way, source.digest)
+        outcome = advance(step, way.observed.job(step.name), way.waiter, way.now)
+        if outcome.result is None:
+            return _undone(step, outcome)
+        jobs, actions, export_key = (step.name,), outcome.actions, outcome.result.get("exportKey")
+        if not isinstance(export_key, str):
+            return _unreadable(step, UnreadableAnswerError("exportKey is missing"))
+    step = _build_step(way, export_key)
+    outcome = advance(step, way.observed.job(step.name), way.waiter, way.now)
+    jobs, actions = (*jobs, step.name), (*actions, *outcome.actions)
+    if outcome.result is None:
+        return Stage(outcome.finding, jobs=jobs, actions=actions, check_after=outcome.check_after)
+    try:
+        return Stage(engine=read_engine(outcome.result, inputs, target), jobs=jobs, actions=actions)
+    except UnreadableAnswerError as error:
+        return _unreadable(step, error)
+
+
+def _fetch_step(way: Way, commit: str | None) -> Step:
+    model, target = way.model, engine_target(way.model, way.settings).to_document()
+    inputs = digest_of({"fetch": fetch_inputs(model), "engine": target})
+    return Step(
+        name=fetch_job_name(model, inputs),
+        inputs=inputs,
+        running=Reason.FETCH_RUNNING,
+        doing="the source is being resolved and downloaded",
+        render=lambda request: render_fetch_job(model, way.settings, request, commit),
+    )
+
+
+def _export_step(way: Way, digest: str) -> Step:
+    inputs = export_inputs(way.model, way.settings, digest)
+    return Step(
+        name=export_job_name(inputs),
+        inputs=inputs,
+        running=Reason.EXPORT_RUNNING,
+        doing="the graph and the reference vectors are being made",
+        render=lambda request: render_export_job(way.model, way.settings, request, digest),
+    )
+
+
+def _build_step(way: Way, export_key: str) -> Step:
+    inputs = build_inputs(way.model, way.settings, export_key)
+    return Step(
+        name=build_job_name(inputs),
+        inputs=inputs,
+        running=Reason.BUILD_RUNNING,
+        doing="the engine is being compiled, checked against the reference and measured",
+        render=lambda request: render_build_job(way.model, way.settings, request, export_key),
+    )
+
+
+def _undone(step: Step, outcome: Outcome) -> Stage:
+    return Stage(outcome.finding, jobs=(step.name,), actions=outcome.actions, check_after=outcome.check_after)
+
+
+def _watching_secret(way: Way, stage: Stage) -> Stage:
+    """Secrets are not watched, so a model that waits with one looks at it often: a repaired token works at once."""
+    if way.observed.secret_version is None:
+        return stage
+    return replace(stage, check_after=min(stage.check_after or LOOK_AGAIN_STUCK, LOOK_AGAIN_STUCK))
+
+
+def _unreadable(step: Step, error: UnreadableAnswerError) -> Stage:
+    words = (
+        f"the answer of Job {step.name} cannot be read ({error}): the operator and the server image are of different "
+        "versions; set images.server to the version of this operator, then delete the Job"
+    )
+    return Stage(Finding("False", JobReason.INTERNAL_ERROR, words, Outlook.STALLED), jobs=(step.name,))
+
+
+def _missing_credentials(way: Way) -> Finding | None:
+    hub = way.model.spec.source.hugging_face
+    if hub is None or hub.token_secret_ref is None or way.observed.secret_version is not None:
+        return None
+    reference = hub.token_secret_ref
+    words = (
+        f"Secret {reference.name} does not exist in namespace {way.model.metadata.namespace}: create it with the token "
+        f"under the key {reference.key}, or remove spec.source.huggingFace.tokenSecretRef"
+    )
+    return Finding("False", Reason.SECRET_NOT_FOUND, words, Outlook.STALLED)
+
+
+def _missing_claim(way: Way) -> Finding | None:
+    claim = way.model.spec.source.persistent_volume_claim
+    if claim is None or way.observed.source_claim is not None:
+        return None
+    words = (
+        f"claim {claim.claim_name} does not exist in namespace {way.model.metadata.namespace}: create it, or correct "
+        "spec.source.persistentVolumeClaim.claimName"
+    )
+    return Finding("False", Reason.CLAIM_NOT_FOUND, words, Outlook.STALLED)

@@ -1,0 +1,198 @@
+"""Reads a model and everything around it: what is, as one `Observation`. Reads only; `decide/` says what it means.
+
+Pods and Events are looked at only where they tell something: a model at rest costs half a dozen small calls.
+"""
+
+import asyncio
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field, replace
+
+from pydantic import ValidationError
+
+from embedplane_operator.api.status import EmbeddingModelStatus
+from embedplane_operator.api.v1alpha1 import EmbeddingModel
+from embedplane_operator.cluster import (
+    CLAIM,
+    DEPLOYMENT,
+    DISRUPTION_BUDGET,
+    EMBEDDING_MODEL,
+    EVENT,
+    JOB,
+    POD,
+    SERVICE,
+    Cluster,
+    Manifest,
+)
+from embedplane_operator.errors import InvalidObjectError
+from embedplane_operator.index import LABEL_JOB_NAME
+from embedplane_operator.jobs import JobRun, JobSurroundings, read_job
+from embedplane_operator.render.names import (
+    BUILD,
+    EXPORT,
+    FETCH,
+    LABEL_COMPONENT,
+    LABEL_MANAGED_BY,
+    LABEL_MODEL,
+    MANAGED_BY,
+    SERVER,
+    STORE_CLAIM,
+)
+from embedplane_operator.servers import ServerSurroundings
+from embedplane_operator.troubles import Trouble, claim_trouble
+from embedplane_operator.workqueue import Key
+
+OURS = f"{LABEL_MANAGED_BY}={MANAGED_BY}"
+
+
+@dataclass(frozen=True)
+class Observation:
+    """One model and its surroundings at one moment."""
+
+    model: EmbeddingModel
+    deployments: tuple[Manifest, ...] = ()
+    servers: ServerSurroundings = field(default_factory=ServerSurroundings)
+    jobs: tuple[JobRun, ...] = ()
+    shared_jobs: frozenset[str] = field(default_factory=frozenset)
+    """Names of the shared Jobs that were looked for; those that exist are among `jobs`."""
+    service: Manifest | None = None
+    disruption_budget: Manifest | None = None
+    claim: Manifest | None = None
+    source_claim: Manifest | None = None
+    secret_version: str | None = None
+    """resourceVersion of the token's Secret; None when it does not exist or none is wanted."""
+
+    def job(self, name: str) -> JobRun | None:
+        """The Job of this name, if there is one."""
+        return next((job for job in self.jobs if job.name == name), None)
+
+    def with_deployment(self, applied: Manifest) -> "Observation":
+        """The same, after a Deployment was applied."""
+        others = [each for each in self.deployments if each["metadata"]["name"] != applied["metadata"]["name"]]
+        return replace(self, deployments=(*others, applied))
+
+
+def parse_status(body: Manifest) -> EmbeddingModelStatus:
+    """Reads the status; one that cannot be read counts as lost."""
+    try:
+        return EmbeddingModelStatus.model_validate(body.get("status") or {})
+    except ValidationError:
+        return EmbeddingModelStatus()
+
+
+def parse_model(body: Manifest) -> EmbeddingModel:
+    """Reads an EmbeddingModel. Raises InvalidObjectError when its spec cannot be read."""
+    try:
+        return EmbeddingModel.model_validate({**body, "status": parse_status(body)})
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_context=False)[0]
+        where = ".".join(str(part) for part in first["loc"])
+        raise InvalidObjectError(f"{where}: {first['msg']}") from error
+
+
+class Observer:
+    """Looks at the cluster for one model at a time."""
+
+    def __init__(self, cluster: Cluster) -> None:
+        self._cluster = cluster
+
+    async def read_model(self, key: Key) -> Manifest | None:
+        """The EmbeddingModel, or None when it is gone."""
+        return await self._cluster.get(EMBEDDING_MODEL, key.namespace, key.name)
+
+    async def observe(self, model: EmbeddingModel, shared_jobs: frozenset[str] | None) -> Observation:
+        """Looks at everything; `shared_jobs` None: at all shared Jobs that the model owns."""
+        namespace, name = model.metadata.namespace, model.metadata.name
+        of_model = f"{OURS},{LABEL_MODEL}={name}"
+        deployments, jobs, pods, service, budget, claim = await asyncio.gather(
+            self._cluster.list(DEPLOYMENT, namespace, of_model),
+            self._cluster.list(JOB, namespace, of_model),
+            self._cluster.list(POD, namespace, of_model),
+            self._cluster.get(SERVICE, namespace, name),
+            self._cluster.get(DISRUPTION_BUDGET, namespace, name),
+            self._cluster.get(CLAIM, namespace, STORE_CLAIM),
+        )
+        source_claim, secret_version = await asyncio.gather(self._source_claim(model), self._secret_version(model))
+        troubles = await self._claim_troubles(namespace, [claim, source_claim])
+        servers = [pod for pod in pods if _component(pod) == SERVER]
+        found = Observation(
+            model=model,
+            deployments=deployments,
+            servers=ServerSurroundings(servers, await self._events_about(namespace, servers), troubles),
+            jobs=tuple([await self._read_job(job, pods, troubles) for job in jobs if _component(job) == FETCH]),
+            service=service,
+            disruption_budget=budget,
+            claim=claim,
+            source_claim=source_claim,
+            secret_version=secret_version,
+        )
+        if shared_jobs is None:
+            return await self._with_owned_jobs(found, troubles)
+        return await self.with_shared_jobs(found, shared_jobs)
+
+    async def with_shared_jobs(self, found: Observation, names: Iterable[str]) -> Observation:
+        """Adds the shared Jobs of these names that were not looked for yet."""
+        namespace, missing = found.model.metadata.namespace, frozenset(names) - found.shared_jobs
+        jobs = [await self._cluster.get(JOB, namespace, name) for name in sorted(missing)]
+        runs = [await self._read_shared_job(job, found.servers.claims) for job in jobs if job is not None]
+        return replace(found, jobs=(*found.jobs, *runs), shared_jobs=found.shared_jobs | missing)
+
+    async def _with_owned_jobs(self, found: Observation, claims: Sequence[Trouble]) -> Observation:
+        namespace, uid = found.model.metadata.namespace, found.model.metadata.uid
+        selector = f"{OURS},{LABEL_COMPONENT} in ({EXPORT},{BUILD})"
+        jobs = [job for job in await self._cluster.list(JOB, namespace, selector) if _is_owned_by(job, uid)]
+        runs = [await self._read_shared_job(job, claims) for job in jobs]
+        return replace(found, jobs=(*found.jobs, *runs), shared_jobs=frozenset(run.name for run in runs))
+
+    async def _read_shared_job(self, job: Manifest, claims: Sequence[Trouble]) -> JobRun:
+        selector = f"{LABEL_JOB_NAME}={job['metadata']['name']}"
+        pods = await self._cluster.list(POD, job["metadata"]["namespace"], selector)
+        return await self._read_job(job, pods, claims)
+
+    async def _read_job(self, job: Manifest, pods: Sequence[Manifest], claims: Sequence[Trouble]) -> JobRun:
+        own = [
+            pod for pod in pods if (pod["metadata"].get("labels") or {}).get(LABEL_JOB_NAME) == job["metadata"]["name"]
+        ]
+        events: tuple[Manifest, ...] = ()
+        if not own and not (job.get("status") or {}).get("conditions"):
+            events = await self._events(job["metadata"]["namespace"], job["metadata"]["uid"])
+        elif own:
+            events = await self._events_about(job["metadata"]["namespace"], own)
+        return read_job(job, JobSurroundings(own, events, claims))
+
+    async def _events_about(self, namespace: str, pods: Sequence[Manifest]) -> tuple[Manifest, ...]:
+        """Warnings about the newest pod that does not start; Events of healthy pods are not read."""
+        pending = [pod for pod in pods if (pod.get("status") or {}).get("phase") == "Pending"]
+        if not pending:
+            return ()
+        newest = max(pending, key=lambda pod: str(pod["metadata"].get("creationTimestamp")))
+        return await self._events(namespace, newest["metadata"]["uid"])
+
+    async def _claim_troubles(self, namespace: str, claims: Sequence[Manifest | None]) -> tuple[Trouble, ...]:
+        troubles = []
+        for claim in claims:
+            if claim is None or (claim.get("status") or {}).get("phase") == "Bound":
+                continue
+            if trouble := claim_trouble(claim, await self._events(namespace, claim["metadata"]["uid"])):
+                troubles.append(trouble)
+        return tuple(troubles)
+
+    async def _events(self, namespace: str, uid: str) -> tuple[Manifest, ...]:
+        return await self._cluster.list(EVENT, namespace, fields=f"regarding.uid={uid},type=Warning")
+
+    async def _source_claim(self, model: EmbeddingModel) -> Manifest | None:
+        source = model.spec.source.persistent_volume_claim
+        return await self._cluster.get(CLAIM, model.metadata.namespace, source.claim_name) if source else None
+
+    async def _secret_version(self, model: EmbeddingModel) -> str | None:
+        hub = model.spec.source.hugging_face
+        if hub is None or hub.token_secret_ref is None:
+            return None
+        return await self._cluster.secret_version(model.metadata.namespace, hub.token_secret_ref.name)
+
+
+def _component(manifest: Manifest) -> str:
+    return str((manifest["metadata"].get("labels") or {}).get(LABEL_COMPONENT, ""))
+
+
+def _is_owned_by(manifest: Manifest, uid: str) -> bool:
+    return any(owner.get("uid") == uid for owner in manifest["metadata"].get("ownerReferences") or ())

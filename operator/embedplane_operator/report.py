@@ -1,0 +1,76 @@
+"""The status of an EmbeddingModel, made from what was decided and what is. Pure; `reconcile.py` writes it."""
+
+from dataclasses import replace
+from datetime import datetime
+
+from embedplane_operator.api.conditions import ConditionType, Reason
+from embedplane_operator.api.status import EmbeddingModelStatus, ScalingStatus
+from embedplane_operator.api.v1alpha1 import EmbeddingModel
+from embedplane_operator.autoscale.report import ScalingReport
+from embedplane_operator.decide.decision import Decision
+from embedplane_operator.render.names import url_of
+from embedplane_operator.servers import Servers
+from embedplane_operator.status import Finding, Findings, Outlook, conditions, summarize
+
+RUNNING = frozenset({Reason.FETCH_RUNNING, Reason.EXPORT_RUNNING, Reason.BUILD_RUNNING})
+
+
+def render_status(
+    model: EmbeddingModel, decision: Decision, servers: Servers, scaling: ScalingReport | None, now: datetime
+) -> EmbeddingModelStatus:
+    """The full status; equal to the one before when nothing changed."""
+    before, generation = model.status, model.metadata.generation
+    is_deployed = decision.serves is not None
+    active = _scaling_active(scaling if is_deployed else None, is_deployed=is_deployed)
+    findings = replace(decision.findings, by_type={**decision.findings.by_type, ConditionType.SCALING_ACTIVE: active})
+    return EmbeddingModelStatus(
+        observed_generation=generation,
+        served_generation=generation if summarize(findings).reason == Reason.SERVING else before.served_generation,
+        conditions=conditions(findings, before.conditions, generation, now),
+        source=decision.pinned.source,
+        vector_space=decision.pinned.vector_space,
+        engine=decision.pinned.engine,
+        replicas=servers.replicas,
+        ready_replicas=servers.ready,
+        url=url_of(model) if is_deployed else None,
+        scaling=_scaling_status(scaling) if scaling and is_deployed else None,
+    )
+
+
+def with_refusal(decision: Decision, refused: Finding) -> Decision:
+    """The decision as it is reported when the API server, or an object of a stranger, did not let it happen."""
+    by_type = {
+        kind: refused if finding.reason in RUNNING else finding for kind, finding in decision.findings.by_type.items()
+    }
+    return replace(decision, findings=Findings(by_type, blocked=refused))
+
+
+def invalid_status(before: EmbeddingModelStatus, generation: int, problem: str, now: datetime) -> EmbeddingModelStatus:
+    """The status of an object whose spec cannot be read: all that is pinned stays."""
+    words = f"spec cannot be read: {problem}"
+    findings = Findings(blocked=Finding("False", Reason.INVALID_SPEC, words, Outlook.STALLED))
+    return before.model_copy(
+        update={
+            "observed_generation": generation,
+            "conditions": conditions(findings, before.conditions, generation, now),
+        }
+    )
+
+
+def _scaling_active(scaling: ScalingReport | None, *, is_deployed: bool) -> Finding:
+    if not is_deployed:
+        return Finding("False", Reason.NOT_SERVING, "there is no Deployment to scale yet")
+    if scaling is None:
+        return Finding("Unknown", Reason.PENDING, "the autoscaler has not looked at the model yet")
+    return Finding("True" if scaling.active else "False", scaling.reason, scaling.message)
+
+
+def _scaling_status(scaling: ScalingReport) -> ScalingStatus:
+    return ScalingStatus(
+        desired_replicas=scaling.desired_replicas,
+        reason=scaling.reason,
+        queued_tokens=scaling.queued_tokens,
+        arriving_tokens_per_second=scaling.arriving_tokens_per_second,
+        capacity_tokens_per_second=scaling.capacity_tokens_per_second,
+        last_scale_time=scaling.last_scale_time,
+    )

@@ -1,0 +1,79 @@
+"""The cluster as the autoscaler sees it: the Deployments of servers, and their replicas.
+
+Implements `autoscale.scalable.ScalingCluster` on `cluster.py`. The autoscaler is the only writer of replicas.
+"""
+
+from embedplane_operator.api.resolved import read_resolved
+from embedplane_operator.api.v1alpha1 import EmbeddingModel
+from embedplane_operator.autoscale.rules import rules_of
+from embedplane_operator.autoscale.scalable import Scalable
+from embedplane_operator.cluster import DEPLOYMENT, EMBEDDING_MODEL, Cluster, Manifest
+from embedplane_operator.render.names import (
+    LABEL_COMPONENT,
+    LABEL_INSTALLATION,
+    LABEL_MANAGED_BY,
+    LABEL_MODEL,
+    LABEL_VECTOR_SPACE,
+    MANAGED_BY,
+    SERVER,
+)
+from embedplane_operator.workqueue import Key
+
+AUTOSCALER_MANAGER = "embedplane-autoscaler"
+
+
+class ServerScales:
+    """Lists what can be scaled in the watched namespaces, and scales it."""
+
+    def __init__(self, cluster: Cluster, installation: str, namespaces: tuple[str, ...]) -> None:
+        self._cluster = cluster
+        self._selector = (
+            f"{LABEL_MANAGED_BY}={MANAGED_BY},{LABEL_COMPONENT}={SERVER},{LABEL_INSTALLATION}={installation}"
+        )
+        self._namespaces: tuple[str | None, ...] = namespaces or (None,)
+
+    async def list_scalable(self) -> list[Scalable]:
+        """Every server Deployment of this installation whose model exists."""
+        found: list[Scalable] = []
+        for namespace in self._namespaces:
+            models = {_key(item): item for item in await self._cluster.list(EMBEDDING_MODEL, namespace)}
+            for deployment in await self._cluster.list(DEPLOYMENT, namespace, self._selector):
+                labels = deployment["metadata"].get("labels") or {}
+                model = models.get(Key(deployment["metadata"]["namespace"], labels.get(LABEL_MODEL, "")))
+                if scalable := _scalable(model, deployment):
+                    found.append(scalable)
+        return found
+
+    async def set_replicas(self, namespace: str, deployment: str, replicas: int) -> None:
+        """Sets the replicas, and takes the field over from whoever set it before."""
+        await self._cluster.scale(namespace, deployment, replicas, manager=AUTOSCALER_MANAGER)
+
+
+def _scalable(model: Manifest | None, deployment: Manifest) -> Scalable | None:
+    if model is None or "deletionTimestamp" in model["metadata"] or "deletionTimestamp" in deployment["metadata"]:
+        return None
+    try:
+        parsed = EmbeddingModel.model_validate(model)
+    except ValueError:
+        return None  # the reconciler says so in the model's conditions
+    metadata, status = deployment["metadata"], deployment.get("status") or {}
+    resolved = read_resolved(metadata.get("annotations") or {})
+    return Scalable(
+        namespace=metadata["namespace"],
+        model=parsed.metadata.name,
+        vector_space=str(metadata["labels"].get(LABEL_VECTOR_SPACE, "")),
+        deployment=metadata["name"],
+        replicas=int(deployment["spec"].get("replicas", 1)),
+        ready_replicas=int(status.get("readyReplicas") or 0),
+        replicas_owned=any(_owns_replicas(entry) for entry in metadata.get("managedFields") or ()),
+        rules=rules_of(parsed.spec.scaling, parsed.spec.suspend),
+        benchmark_tokens_per_second=resolved.engine.benchmark.tokens_per_second if resolved else None,
+    )
+
+
+def _key(item: Manifest) -> Key:
+    return Key(item["metadata"]["namespace"], item["metadata"]["name"])
+
+
+def _owns_replicas(entry: Manifest) -> bool:
+    return "f:replicas" in ((entry.get("fieldsV1") or {}).get("f:spec") or {})

@@ -1,0 +1,157 @@
+"""Why a pod does not do its work, in Kubernetes' own words. Pure: reads pods, events and claims as the API gives them.
+
+`jobs.py` uses it for the pods of Jobs, `servers.py` for those of Deployments.
+"""
+
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from embedplane_operator.api.conditions import JobReason, Reason
+from embedplane_operator.cluster import Manifest
+
+EXIT_PERMANENT = 64
+EXIT_NO_VARIANT = 66
+
+PULL_REASONS = frozenset({"ErrImagePull", "ImagePullBackOff", "InvalidImageName", "ErrImageNeverPull"})
+CONFIGURATION_REASONS = frozenset({"CreateContainerConfigError", "CreateContainerError", "RunContainerError"})
+CRASH_REASON = "CrashLoopBackOff"
+EVENT_REASON_LIMIT = 120
+
+
+@dataclass(frozen=True)
+class Trouble:
+    """What is wrong with one pod, Job or claim."""
+
+    reason: str
+    message: str
+    transient: bool = True
+    """True: it may get better by itself."""
+
+
+@dataclass(frozen=True)
+class Ended:
+    """How a container ended."""
+
+    exit_code: int
+    reason: str
+    message: str
+    finished: datetime | None
+
+
+def parse_time(text: object) -> datetime | None:
+    """Reads a time of the API; None when there is none."""
+    return datetime.fromisoformat(text) if isinstance(text, str) and text else None
+
+
+def container_states(pod: Manifest) -> Iterator[Manifest]:
+    """The status of each container of a pod, init containers first."""
+    status = pod.get("status") or {}
+    yield from status.get("initContainerStatuses") or ()
+    yield from status.get("containerStatuses") or ()
+
+
+def last_end(container: Manifest) -> Ended | None:
+    """How a container ended most recently."""
+    for state in (container.get("state") or {}, container.get("lastState") or {}):
+        if ended := state.get("terminated"):
+            return Ended(
+                exit_code=int(ended.get("exitCode", 0)),
+                reason=str(ended.get("reason") or ""),
+                message=str(ended.get("message") or ""),
+                finished=parse_time(ended.get("finishedAt")),
+            )
+    return None
+
+
+def read_message(text: str) -> Manifest:
+    """Parses a termination message: `{"result": ...}`, `{"error": ...}`, or nothing that we know."""
+    try:
+        said = json.loads(text)
+    except ValueError:
+        return {}
+    return said if isinstance(said, dict) else {}
+
+
+def failure_of(ended: Ended, memory_field: str) -> Trouble:
+    """Why a container that did not end with 0 failed; `memory_field` is what a user raises against a lack of memory."""
+    if ended.reason == "OOMKilled":
+        words = f"the container was killed (OOMKilled) at its memory limit: raise {memory_field}"
+        return Trouble(Reason.OUT_OF_MEMORY, words, transient=False)
+    error = read_message(ended.message).get("error")
+    if isinstance(error, dict) and error.get("reason"):
+        return Trouble(str(error["reason"]), str(error.get("message") or ""), ended.exit_code != EXIT_PERMANENT)
+    if ended.exit_code == EXIT_NO_VARIANT:
+        return Trouble(Reason.ENGINE_INCOMPATIBLE, ended.message or "no variant of the engine fits this machine")
+    said = f": {ended.message}" if ended.message else ""
+    return Trouble(JobReason.INTERNAL_ERROR, f"the container ended with exit code {ended.exit_code}{said}")
+
+
+def pending_trouble(pod: Manifest, events: Sequence[Manifest], claims: Sequence[Trouble]) -> Trouble | None:
+    """Why a pod does not start; None while it simply takes its time."""
+    return _unscheduled(pod, claims) or _waiting(pod) or _unmounted(pod, events)
+
+
+def _unscheduled(pod: Manifest, claims: Sequence[Trouble]) -> Trouble | None:
+    for condition in (pod.get("status") or {}).get("conditions") or ():
+        if condition.get("type") == "PodScheduled" and condition.get("status") == "False":
+            if claims:
+                return claims[0]
+            message = str(condition.get("message") or "no node takes the pod")
+            return Trouble(Reason.UNSCHEDULABLE, message)
+    return None
+
+
+def _waiting(pod: Manifest) -> Trouble | None:
+    for container in container_states(pod):
+        waiting = (container.get("state") or {}).get("waiting") or {}
+        reason, message = str(waiting.get("reason") or ""), str(waiting.get("message") or "")
+        if reason in PULL_REASONS:
+            return Trouble(Reason.IMAGE_PULL_FAILED, message or f"{reason}: {container.get('image')}")
+        if reason in CONFIGURATION_REASONS:
+            return Trouble(Reason.CONTAINER_CANNOT_START, message or reason)
+    return None
+
+
+def _unmounted(pod: Manifest, events: Sequence[Manifest]) -> Trouble | None:
+    """A volume or a sandbox that cannot be made shows in events only."""
+    if (pod.get("status") or {}).get("phase") != "Pending":
+        return None
+    warning = newest_warning(events)
+    return Trouble(Reason.CONTAINER_CANNOT_START, event_text(warning)) if warning else None
+
+
+def creation_trouble(message: str) -> Trouble:
+    """Why the API server refused to create a pod, from its words in an Event or a condition."""
+    quota = "exceeded quota" in message
+    return Trouble(Reason.QUOTA_EXCEEDED if quota else Reason.POD_FORBIDDEN, message)
+
+
+def claim_trouble(claim: Manifest, events: Sequence[Manifest]) -> Trouble | None:
+    """Why a claim is not bound; a claim that waits for its first pod without complaint is fine."""
+    if (claim.get("status") or {}).get("phase", "Pending") == "Bound":
+        return None
+    warning = newest_warning(events)
+    if warning is None:
+        return None
+    spec, name = claim.get("spec") or {}, claim["metadata"]["name"]
+    storage_class = f" of storage class {spec['storageClassName']}" if spec.get("storageClassName") else ""
+    return Trouble(Reason.CLAIM_PENDING, f"claim {name}{storage_class} is not bound: {event_text(warning)}")
+
+
+def newest_warning(events: Sequence[Manifest]) -> Manifest | None:
+    """The most recent Warning among Events."""
+    warnings = [event for event in events if event.get("type") == "Warning"]
+    return max(warnings, key=_event_time, default=None)
+
+
+def event_text(event: Manifest) -> str:
+    """What an Event says."""
+    return str(event.get("note") or event.get("message") or event.get("reason") or "")
+
+
+def _event_time(event: Manifest) -> str:
+    series = event.get("series") or {}
+    candidates = (series.get("lastObservedTime"), event.get("deprecatedLastTimestamp"), event.get("eventTime"))
+    return str(next(filter(None, candidates), None) or (event.get("metadata") or {}).get("creationTimestamp") or "")
