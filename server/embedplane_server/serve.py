@@ -1,0 +1,96 @@
+"""The serve step: find the engine, load it, prove it again on this machine, warm it, then serve until told to end.
+
+Nothing listens before the engine was proven, so a server that answers at all is ready.
+"""
+
+import asyncio
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from embedplane_server.app import create_app, queue_limits
+from embedplane_server.builders.conformance import References, load_references, measure
+from embedplane_server.builders.machine import machine_class
+from embedplane_server.builders.manifest import EngineManifest, engine_entry, find_engine
+from embedplane_server.engines.base import Batch, Engine
+from embedplane_server.engines.load import load_engine
+from embedplane_server.errors import ExitCode, PermanentError, PermanentReason, invalid_settings
+from embedplane_server.export.manifest import TOKENIZER
+from embedplane_server.http_server import http_server, listen
+from embedplane_server.settings import ServeSettings
+from embedplane_server.store import open_store
+from embedplane_server.tokenization import Tokenizer, load_tokenizer
+
+logger = logging.getLogger(__name__)
+
+CHECKED_TEXTS = 16
+"""So many golden texts, spread over all lengths, are compared at each start."""
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """An engine that was proven and warmed on this machine, and what belongs to it."""
+
+    engine: Engine
+    tokenizer: Tokenizer
+    manifest: EngineManifest
+
+
+def run(settings: ServeSettings, on_ready: Callable[[int], None] = lambda _: None) -> int:
+    """Serve until SIGTERM or SIGINT and return the exit code; `on_ready` gets the port."""
+    loaded = load(settings)
+    application = create_app(settings, loaded.engine, loaded.tokenizer, loaded.manifest)
+    with listen(settings.host, settings.port) as socket:
+        port = int(socket.getsockname()[1])
+
+        def ready() -> None:
+            logger.info("serving %s on port %d", settings.model_name, port)
+            on_ready(port)
+
+        http_server(application, settings, ready).run(sockets=[socket])
+    loaded.engine.close()
+    logger.info("finished")
+    return ExitCode.DONE
+
+
+def load(settings: ServeSettings) -> Loaded:
+    """Return the engine of the settings, fit to serve on this machine, or raise why it is not."""
+    manifest, directory = asyncio.run(_find(settings))
+    logger.info("loading %s %s (%s)", manifest.backend, manifest.variant, manifest.precision)
+    engine = load_engine(directory, settings.threads)
+    references = load_references(directory)
+    prove(engine, references, settings.minimum_cosine)
+    warm(engine, references, queue_limits(settings, manifest).max_batch_tokens)
+    return Loaded(engine, load_tokenizer(directory / TOKENIZER), manifest)
+
+
+async def _find(settings: ServeSettings) -> tuple[EngineManifest, Path]:
+    store = open_store(settings.store)
+    manifest, entry = await find_engine(store, settings.engine_key, machine_class())
+    if manifest.vector_space != settings.vector_space:
+        raise invalid_settings(
+            f"the engine {manifest.key} makes vectors of {manifest.vector_space}, but EMBEDPLANE_VECTOR_SPACE asks for "
+            f"{settings.vector_space}. Serve the engine of that space."
+        )
+    return manifest, await store.local_directory(engine_entry(manifest.key, manifest.variant), entry)
+
+
+def prove(engine: Engine, references: References, floor: float) -> None:
+    """Refuse an engine whose vectors on this machine are not as near to the reference as they have to be."""
+    found = measure(engine, references, CHECKED_TEXTS)
+    logger.info("checked %d texts: cosine %.6f at least", found.texts, found.minimum_cosine)
+    if found.minimum_cosine < floor:
+        raise PermanentError(
+            PermanentReason.CONFORMANCE_FAILED,
+            f"on this machine the engine's vectors have a cosine of {found.minimum_cosine:.6f} at least to "
+            f"sentence-transformers', below the floor {floor}, although they met it where the engine was built. "
+            "Set engine.precision: float32, or choose nodes of another kind.",
+        )
+
+
+def warm(engine: Engine, references: References, max_batch_tokens: int) -> None:
+    """Run one full batch of short and one of long texts, so that the first requests find memory and kernels ready."""
+    by_length = sorted(references.token_ids, key=len)
+    for ids in (by_length[len(by_length) // 4], by_length[-1]):
+        engine.embed(Batch([ids] * max(1, max_batch_tokens // len(ids))))

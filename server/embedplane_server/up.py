@@ -1,0 +1,112 @@
+"""`up`: fetch, export, build or reuse, and serve a model on this machine, for people without a cluster.
+
+The same steps as in a cluster, with a store below the user's cache folder. The export runs as a process of its own, so
+that torch is not in the memory of the server.
+"""
+
+import argparse
+import asyncio
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Mapping
+from importlib.util import find_spec
+from pathlib import Path
+
+from embedplane_server import serve
+from embedplane_server.builders.machine import usable_cpus
+from embedplane_server.builders.step import build
+from embedplane_server.errors import PermanentError, PermanentReason
+from embedplane_server.fetch import fetch
+from embedplane_server.inspection import source_of
+from embedplane_server.progress import Progress
+from embedplane_server.results import BuildResult, FetchResult
+from embedplane_server.settings import BuildSettings, EngineSettings, FetchSettings, ServeSettings, Source
+
+ENGINE = EngineSettings(backend="openvino")
+EXPORTER_MODULES = ("torch", "sentence_transformers")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Bring a model up and serve it until Ctrl-C."""
+    progress = Progress(sys.stderr)
+    source = source_of(arguments.model, endpoint=os.environ.get("HF_ENDPOINT"))
+    store = _store_folder(os.environ)
+    progress.say(f"{arguments.model}: looking at it; the store is {store}")
+    fetched, built = _prepare(store.as_uri(), source, progress)
+    settings = _serve_settings(arguments, store.as_uri(), source, fetched, built)
+    progress.say(f"loading the engine and comparing {serve.CHECKED_TEXTS} texts with the reference")
+    name = settings.served_model_names[0]
+
+    def tell(port: int) -> None:
+        host = f"[{settings.host}]" if ":" in settings.host else settings.host
+        progress.say(f"ready: {fetched.vector_space.dimensions} dimensions, {built.precision}; Ctrl-C ends it")
+        sys.stdout.write(f"{name} is served at http://{host}:{port}/v1/embeddings\n")
+        sys.stdout.flush()
+
+    return serve.run(settings, tell)
+
+
+def _prepare(store: str, source: Source, progress: Progress) -> tuple[FetchResult, BuildResult]:
+    """Return the model and its engine; whatever the store has is not made again."""
+    fetched = asyncio.run(
+        fetch(FetchSettings(store=store, source=source, token_file=_token(), engine=ENGINE), progress)
+    )
+    if fetched.engine is not None:
+        progress.say(f"its engine {fetched.engine.key} is in the store")
+        return fetched, fetched.engine
+    export_key = fetched.export_keys.get("openvino") or _export(store, fetched.digest)
+    build_settings = BuildSettings(store=store, export_key=export_key, engine=ENGINE, threads=usable_cpus())
+    return fetched, asyncio.run(build(build_settings, progress))
+
+
+def _export(store: str, digest: str) -> str:
+    """Run the export step and return the key of what it made."""
+    if missing := [module for module in EXPORTER_MODULES if find_spec(module) is None]:
+        raise PermanentError(
+            PermanentReason.BACKEND_UNAVAILABLE,
+            f"exporting a model needs {' and '.join(missing)}, which this environment has not. "
+            'Install them: pip install "embedplane[server,exporter]".',
+        )
+    settings = {"STORE": store, "MODEL_DIGEST": digest, "FORMAT": "openvino", "LOG_LEVEL": "warning"}
+    outside = {name: value for name, value in os.environ.items() if not name.startswith("EMBEDPLANE_")}
+    done = subprocess.run(
+        [sys.executable, "-m", "embedplane_server", "export"],
+        env={**outside, **{f"EMBEDPLANE_{name}": value for name, value in settings.items()}},
+        stdout=subprocess.PIPE,
+        check=False,
+    )
+    if done.returncode:
+        raise SystemExit(done.returncode)  # the step has said why
+    return str(json.loads(done.stdout.splitlines()[-1])["result"]["exportKey"])
+
+
+def _serve_settings(
+    arguments: argparse.Namespace, store: str, source: Source, fetched: FetchResult, built: BuildResult
+) -> ServeSettings:
+    repo = source.hugging_face.repo if source.hugging_face is not None else Path(arguments.model).resolve().name
+    name = arguments.name or repo.rpartition("/")[2]
+    return ServeSettings(
+        store=store,
+        engine_key=built.key,
+        model_name=name,
+        served_model_names=tuple(dict.fromkeys((name, repo, "model"))),
+        vector_space=fetched.vector_space.id,
+        host=arguments.host,
+        port=arguments.port,
+        threads=usable_cpus(),
+        drain_delay_seconds=0,
+    )
+
+
+def _store_folder(environment: Mapping[str, str]) -> Path:
+    cache = environment.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    return Path(cache).absolute() / "embedplane" / "store"
+
+
+def _token() -> Path | None:
+    """Return where the hub's own command keeps the user's token."""
+    home = os.environ.get("HF_HOME") or Path.home() / ".cache" / "huggingface"
+    token = Path(home) / "token"
+    return token if token.is_file() else None
