@@ -1,4 +1,4 @@
-"""The only module that talks to Prometheus: instant queries in, samples out, every failure as `MetricsUnavailable`.
+"""The only module that talks to Prometheus: instant queries in, samples out, every failure as `MetricsUnavailableError`.
 
 It knows nothing of models or tokens; `autoscale/demand.py` writes the queries and reads the samples. Files (CA, bearer
 token) are read at each batch, because both are rotated under a running process.
@@ -30,7 +30,7 @@ OVERLOADED = "Prometheus is starting or overloaded; it is asked again at every t
 UNREACHABLE = "Check prometheus.url, and that DNS and NetworkPolicies let the operator reach it."
 
 
-class MetricsUnavailable(EmbedplaneError):
+class MetricsUnavailableError(EmbedplaneError):
     """Prometheus gave no complete answer. The message names the URL, what happened and what to do."""
 
 
@@ -132,8 +132,8 @@ class Prometheus:
         except OSError as error:
             raise self._failure(f"was not asked: {self._endpoint.ca_file} is no CA file ({error})", _CA) from error
 
-    def _failure(self, what: str, remedy: str) -> MetricsUnavailable:
-        return MetricsUnavailable(f"Prometheus at {self._endpoint.shown} {what}. {remedy}")
+    def _failure(self, what: str, remedy: str) -> MetricsUnavailableError:
+        return MetricsUnavailableError(f"Prometheus at {self._endpoint.shown} {what}. {remedy}")
 
 
 _CA = "Put the PEM certificates of its CA into prometheus.caFile."

@@ -19,7 +19,7 @@ from embedplane_operator.autoscale.observation import Missing, Observation
 from embedplane_operator.autoscale.policy import Decision, Standing, decide
 from embedplane_operator.autoscale.report import ScalingReport, ScalingReports
 from embedplane_operator.autoscale.scalable import Scalable, ScalingCluster
-from embedplane_operator.prometheus import MetricsUnavailable, Sample
+from embedplane_operator.prometheus import MetricsUnavailableError, Sample
 from embedplane_operator.workqueue import Key
 
 logger = logging.getLogger(__name__)
@@ -36,7 +36,7 @@ class Metrics(Protocol):
     """What the loop needs of Prometheus."""
 
     async def query_all(self, promql: Mapping[str, str]) -> dict[str, list[Sample]]:
-        """Return the samples of every named expression, or raise MetricsUnavailable."""
+        """Return the samples of every named expression, or raise MetricsUnavailableError."""
         ...
 
 
@@ -111,7 +111,7 @@ class AutoscaleLoop:
             return {}
         try:
             return self._queries.observations(await self._metrics.query_all(self._queries.promql()))
-        except MetricsUnavailable as error:
+        except MetricsUnavailableError as error:
             self.counts.prometheus_failures += 1
             logger.warning("the autoscaler has no metrics, replicas stay as they are: %s", error)
             return Missing("MetricsUnavailable", str(error))

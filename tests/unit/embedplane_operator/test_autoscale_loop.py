@@ -11,7 +11,7 @@ from embedplane_operator.autoscale.observation import Observation
 from embedplane_operator.autoscale.report import ScalingReport, ScalingReports
 from embedplane_operator.autoscale.rules import ScalingRules
 from embedplane_operator.autoscale.scalable import Scalable
-from embedplane_operator.prometheus import MetricsUnavailable, Sample
+from embedplane_operator.prometheus import MetricsUnavailableError, Sample
 from embedplane_operator.workqueue import Key
 
 KEY = Key("search", "minilm")
@@ -58,7 +58,7 @@ class Numbers:
 
     admitted: float = 3200.0
     spaces: tuple[tuple[str, str, str], ...] = (("search", "minilm", "vs1-abc"),)
-    error: MetricsUnavailable | None = None
+    error: MetricsUnavailableError | None = None
     asked: int = 0
 
     async def query_all(self, promql: Mapping[str, str]) -> dict[str, list[Sample]]:
@@ -121,7 +121,7 @@ async def test_all_models_are_asked_for_at_once() -> None:
 
 
 async def test_prometheus_failing_holds_and_shows() -> None:
-    scene = Scene(numbers=Numbers(error=MetricsUnavailable("Prometheus at http://p answered 503.")))
+    scene = Scene(numbers=Numbers(error=MetricsUnavailableError("Prometheus at http://p answered 503.")))
     loop = scene.loop()
     await loop.tick(0.0)
     assert scene.cluster.written == []

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from aiohttp import web
 
-from embedplane_operator.prometheus import Endpoint, MetricsUnavailable, Prometheus, Sample
+from embedplane_operator.prometheus import Endpoint, MetricsUnavailableError, Prometheus, Sample
 
 Answer = Callable[[web.Request], Awaitable[web.StreamResponse]]
 ONE = {"status": "success", "data": {"resultType": "vector", "result": [{"metric": {"a": "b"}, "value": [1, "2.5"]}]}}
@@ -40,7 +40,7 @@ def answering(body: object, status: int = 200) -> Answer:
 
 async def failure(answer: Answer, **endpoint: object) -> str:
     async with server(answer) as url:
-        with pytest.raises(MetricsUnavailable) as caught:
+        with pytest.raises(MetricsUnavailableError) as caught:
             await Prometheus(Endpoint(url, **endpoint)).query("up")  # type: ignore[arg-type]  # fields by name
         assert url in str(caught.value)
         return str(caught.value)
@@ -142,7 +142,7 @@ async def test_notes_about_the_expression_are_not_a_failure() -> None:
 
 
 async def test_nobody_there_is_a_failure_without_credentials_in_its_words() -> None:
-    with pytest.raises(MetricsUnavailable) as caught:
+    with pytest.raises(MetricsUnavailableError) as caught:
         await Prometheus(Endpoint("http://user:secret@127.0.0.1:9/")).query("up")
     assert "http://127.0.0.1:9/" in str(caught.value)
     assert "secret" not in str(caught.value)
@@ -157,16 +157,16 @@ async def test_silence_is_a_failure_after_the_timeout() -> None:
         return web.json_response(ONE)
 
     async with server(wait) as url:
-        with pytest.raises(MetricsUnavailable, match=r"did not answer within 0\.05 s"):
+        with pytest.raises(MetricsUnavailableError, match=r"did not answer within 0\.05 s"):
             await Prometheus(Endpoint(url, timeout_seconds=0.05)).query_all({"a": "up", "b": "up"})
         released.set()
 
 
 async def test_an_unreadable_token_or_ca_is_named(tmp_path: Path) -> None:
     absent = tmp_path / "absent"
-    with pytest.raises(MetricsUnavailable, match=r"absent.*bearerTokenFile"):
+    with pytest.raises(MetricsUnavailableError, match=r"absent.*bearerTokenFile"):
         await Prometheus(Endpoint("http://127.0.0.1:9", bearer_token_file=absent)).query("up")
-    with pytest.raises(MetricsUnavailable, match=r"absent.*caFile"):
+    with pytest.raises(MetricsUnavailableError, match=r"absent.*caFile"):
         await Prometheus(Endpoint("https://127.0.0.1:9", ca_file=absent)).query("up")
 
 
@@ -197,5 +197,5 @@ async def test_a_private_ca_is_trusted_when_it_is_named_and_only_then(private_ca
     certificate, tls = private_ca
     async with server(answering(ONE), tls) as url:
         assert await Prometheus(Endpoint(url, ca_file=certificate)).query("up")
-        with pytest.raises(MetricsUnavailable, match=r"certificate.*prometheus\.caFile"):
+        with pytest.raises(MetricsUnavailableError, match=r"certificate.*prometheus\.caFile"):
             await Prometheus(Endpoint(url)).query("up")

@@ -19,7 +19,7 @@ import pytest
 
 from embedplane_operator.autoscale.demand import DemandQueries, LabelNames, Space
 from embedplane_operator.autoscale.observation import Missing, Observation
-from embedplane_operator.prometheus import Endpoint, MetricsUnavailable, Prometheus
+from embedplane_operator.prometheus import Endpoint, MetricsUnavailableError, Prometheus
 from tests.support.waiting import wait_for
 
 pytestmark = pytest.mark.cluster
@@ -210,12 +210,12 @@ async def test_a_model_that_is_not_scraped_is_not_there(url: str) -> None:
 
 
 async def test_a_broken_matcher_is_told_in_the_words_of_prometheus(url: str) -> None:
-    with pytest.raises(MetricsUnavailable, match=r"answered 400: .*parse error"):
+    with pytest.raises(MetricsUnavailableError, match=r"answered 400: .*parse error"):
         await observations(url, DemandQueries(matchers=("cluster=",)))
 
 
 async def test_a_url_that_is_not_the_base_is_explained(url: str) -> None:
-    with pytest.raises(MetricsUnavailable, match=r"answered 404.*before /api/v1"):
+    with pytest.raises(MetricsUnavailableError, match=r"answered 404.*before /api/v1"):
         await observations(url + "/api/v1")
 
 
