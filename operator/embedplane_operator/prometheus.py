@@ -1,4 +1,4 @@
-"""The only module that talks to Prometheus: instant queries in, samples out, every failure as `MetricsUnavailableError`.
+"""The only module that talks to Prometheus: instant queries in, samples out, failures as `MetricsUnavailableError`.
 
 It knows nothing of models or tokens; `autoscale/demand.py` writes the queries and reads the samples. Files (CA, bearer
 token) are read at each batch, because both are rotated under a running process.
