@@ -106,6 +106,11 @@ def chosen(names: Sequence[str]) -> list[Tool]:
     return [known[name] for name in dict.fromkeys(wanted)]
 
 
+def gigabytes_to_build(layout: Layout, names: Sequence[str] = ()) -> float:
+    """Return the disk that building the missing tools takes while it lasts."""
+    return sum(tool.room for tool in chosen(names) if not _built(layout, tool).exists())
+
+
 def build(layout: Layout, names: Sequence[str] = ()) -> None:
     """Build what is missing of the named tools and point <cache>/bin at them."""
     tools = chosen(names)

@@ -9,12 +9,16 @@ from pathlib import Path
 from typing import Any
 
 from hack.cluster import lifecycle, toolchain
+from hack.cluster.debian import CLUSTER_PACKAGES, IMAGE_PACKAGES, install_missing
 from hack.cluster.layout import HOST_ADDRESS, PROMETHEUS, REGISTRY, Layout
-from hack.cluster.progress import SetupError, say, step
+from hack.cluster.progress import SetupError, require_room, say, step
 from hack.images.builders import docker_answers
-from hack.images.publish import build_all, load_into_kind, push_all
+from hack.images.publish import build_all, gigabytes_to_build, load_into_kind, push_all
 
 KIND_CLUSTER = "embedplane"
+
+# What stays after a first set-up: binaries, build storage, registry, the images on the nodes.
+SETTLED_GIGABYTES = 16
 Values = dict[str, Any]
 
 
@@ -59,6 +63,9 @@ def prepare(layout: Layout) -> tuple[Target, Values]:
     Images are built while the cluster's binaries compile: both take minutes the first time, seconds later.
     """
     target = choose_target(layout)
+    _check_room(layout)
+    if target.is_ours:
+        install_missing(CLUSTER_PACKAGES | IMAGE_PACKAGES)  # before the two start: two apt-get would meet
     with ThreadPoolExecutor(1) as beside:
         images = beside.submit(build_all, layout)
         if target.is_ours:
@@ -73,6 +80,19 @@ def prepare(layout: Layout) -> tuple[Target, Values]:
     else:
         references = push_all(layout, built, _registry(target))
     return target, _values(target, references)
+
+
+def _check_room(layout: Layout) -> None:
+    """Say what a first set-up takes, and refuse before it starts where there is too little room."""
+    layout.cache.mkdir(parents=True, exist_ok=True)
+    binaries, images = toolchain.gigabytes_to_build(layout), gigabytes_to_build(layout)
+    if binaries + images == 0:
+        return
+    minutes = 20 if binaries > 1 else 6
+    needed = binaries + images + SETTLED_GIGABYTES / 2
+    say(f"  first set-up of this version: about {minutes} minutes on two cores,")
+    say(f"  {needed:.0f} GB of disk while it works and {SETTLED_GIGABYTES} GB afterwards, in {layout.cache}")
+    require_room(layout.cache, needed, "the set-up")
 
 
 def _ensure_cluster(target: Target) -> None:

@@ -3,6 +3,7 @@
 import fcntl
 import http.client
 import os
+import shutil
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,7 +12,7 @@ from dataclasses import dataclass
 from hack.cluster.debian import IMAGE_PACKAGES, install_missing
 from hack.cluster.layout import REGISTRY, Layout
 from hack.cluster.progress import SetupError, require_room, say, step
-from hack.images.base import ensure_base
+from hack.images.base import base_tag, ensure_base
 from hack.images.builders import Buildah, Builder, Docker, Recipe, docker_answers
 from hack.images.catalog import IMAGES, Image, dependency_key, image_key
 
@@ -48,14 +49,34 @@ def workshop(layout: Layout) -> Iterator[Workshop]:
     folder.mkdir(parents=True, exist_ok=True)
     with (folder / "lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        torch_index = os.environ.get("EMBEDPLANE_TORCH_INDEX", "")
-        base = os.environ.get("EMBEDPLANE_BASE_IMAGE", "")
+        base, torch_index = _chosen_base(), _chosen_torch_index()
         if docker_answers():
             yield Workshop(Docker(folder), base or DOCKER_BASE, torch_index)
             return
         install_missing(IMAGE_PACKAGES)
         builder = Buildah(folder)
         yield Workshop(builder, base or ensure_base(builder), torch_index)
+
+
+def gigabytes_to_build(layout: Layout) -> float:
+    """Return the disk that building what is missing takes at its peak; Docker keeps its own accounts."""
+    if docker_answers():
+        return 0
+    folder = layout.cache / "images"
+    missing = list(IMAGES)
+    if shutil.which("buildah") is not None and (folder / "storage").is_dir():
+        base, torch_index = _chosen_base() or base_tag(), _chosen_torch_index()
+        shop = Workshop(Buildah(folder), base, torch_index)
+        missing = [image for image in IMAGES if not shop.builder.holds(_dependency_tag(_plan(shop, image)))]
+    return max((image.gigabytes for image in missing), default=0)
+
+
+def _chosen_base() -> str:
+    return os.environ.get("EMBEDPLANE_BASE_IMAGE", "")
+
+
+def _chosen_torch_index() -> str:
+    return os.environ.get("EMBEDPLANE_TORCH_INDEX", "")
 
 
 def build_all(layout: Layout, names: tuple[str, ...] = ()) -> list[Built]:
