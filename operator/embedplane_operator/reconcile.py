@@ -85,11 +85,12 @@ class Reconciler:
         observed, decision = await self._look(key, model)
         again = min(decision.check_after or self._resync(), self._resync())
         try:
-            if deployment := await self._applier.carry_out(decision, observed):
+            deployment = await self._applier.carry_out(decision, observed)
+            self._index.set_shared_jobs(key, decision.shared_jobs)
+            if deployment:
                 # the report must not call a rollout done that has only just been asked for
                 observed = observed.with_deployment(deployment)
                 decision = decide(observed, self._settings, self._now())
-            self._index.set_shared_jobs(key, decision.shared_jobs)
         except RefusedError as error:
             decision, again = with_refusal(decision, error.finding), min(again, LOOK_AGAIN_REFUSED)
         servers, scaling = servers_of(observed, decision.serves), self._reports.get(key)

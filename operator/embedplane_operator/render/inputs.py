@@ -40,7 +40,8 @@ def fetch_inputs(model: EmbeddingModel) -> str:
 def engine_inputs(model: EmbeddingModel, settings: Settings, vector_space_id: str) -> str:
     """Return the hash that a published engine belongs to: while it is the same, nothing is built.
 
-    It is `status.engine.inputs`. It holds the wish (`auto`), not what this version of Embedplane makes of it.
+    It is `status.engine.inputs`. It holds the wish (`auto`), not what this version of Embedplane makes of it. The cosine
+    floor is not in it: what the engine proved is recorded, so another floor is compared with that instead of built for.
     """
     profile = profile_of(model, settings)
     gpu = {"name": profile.gpu_name, "computeCapability": profile.compute_capability} if profile else None
@@ -51,7 +52,6 @@ def engine_inputs(model: EmbeddingModel, settings: Settings, vector_space_id: st
             "backend": engine.backend,
             "precision": engine.precision,
             "maxBatchTokens": engine.max_batch_tokens,
-            "minimumCosine": engine.conformance.minimum_cosine,
             "gpu": gpu,
         }
     )
