@@ -40,8 +40,8 @@ def fetch_inputs(model: EmbeddingModel) -> str:
 def engine_inputs(model: EmbeddingModel, settings: Settings, vector_space_id: str) -> str:
     """Return the hash that a published engine belongs to: while it is the same, nothing is built.
 
-    It is `status.engine.inputs`. It holds the wish (`auto`), not what this version of Embedplane makes of it. The cosine
-    floor is not in it: what the engine proved is recorded, so another floor is compared with that instead of built for.
+    It is `status.engine.inputs`. It holds the wish (`auto`), not what this version of Embedplane makes of it. The
+    cosine floor is not in it: another floor is compared with what the engine proved, instead of built for.
     """
     profile = profile_of(model, settings)
     gpu = {"name": profile.gpu_name, "computeCapability": profile.compute_capability} if profile else None
