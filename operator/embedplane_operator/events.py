@@ -45,8 +45,9 @@ class Recorder:
             logger.warning("Event %s of %s not written: %s", note.reason, event["regarding"]["name"], error)
 
     async def _repeat(self, namespace: str, name: str, now: datetime) -> None:
-        known = await self._cluster.get(EVENT, namespace, name)
-        count = ((known or {}).get("series") or {}).get("count", 1) + 1
+        # a list, because the operator may list Events but not get them
+        known = await self._cluster.list(EVENT, namespace, fields=f"metadata.name={name}")
+        count = max([(each.get("series") or {}).get("count", 1) for each in known], default=1) + 1
         series = {"count": count, "lastObservedTime": _microtime(now)}
         await self._cluster.merge(EVENT, namespace, name, {"series": series})
 

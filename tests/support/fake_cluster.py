@@ -110,6 +110,8 @@ class FakeCluster(Cluster):
         changed = copy.deepcopy(changed)
         if known is not None and _content(changed) == _content(known):
             return copy.deepcopy(known)
+        if known is None or known.get("spec") != changed.get("spec"):
+            changed["metadata"]["generation"] = changed["metadata"].get("generation", 0) + 1
         return copy.deepcopy(self.put(changed))
 
     def _note(self, verb: str, kind: str, name: str) -> None:
@@ -143,7 +145,8 @@ def _labels(stored: Manifest) -> dict[str, str]:
 
 def _fields(stored: Manifest) -> dict[str, str]:
     regarding = stored.get("regarding") or {}
-    return {f"regarding.{key}": str(value) for key, value in regarding.items()} | {"type": str(stored.get("type"))}
+    fields = {f"regarding.{key}": str(value) for key, value in regarding.items()}
+    return fields | {"type": str(stored.get("type")), "metadata.name": stored["metadata"]["name"]}
 
 
 def _matches(selector: str, values: dict[str, str]) -> bool:

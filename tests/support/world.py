@@ -138,7 +138,9 @@ class World:
 
     def pod_of(self, job: Manifest, status: Manifest) -> Manifest:
         """Gives a Job a pod in some state; the one before goes."""
-        for stale in [pod for pod in self.cluster.all("Pod") if pod["metadata"]["labels"].get(JOB_LABEL) == name_of(job)]:
+        for stale in [
+            pod for pod in self.cluster.all("Pod") if pod["metadata"]["labels"].get(JOB_LABEL) == name_of(job)
+        ]:
             del self.cluster.objects["Pod", "search", stale["metadata"]["name"]]
         labels = {**job["spec"]["template"]["metadata"]["labels"], JOB_LABEL: name_of(job)}
         metadata = {
@@ -152,7 +154,11 @@ class World:
 
     def finish(self, step: str, result: dict[str, Any]) -> None:
         """The step's Job ends well and answers."""
-        self._end(self.job(step), {"exitCode": 0, "reason": "Completed", "message": json.dumps({"result": result})}, "Complete")
+        self.end(self.job(step), {"result": result})
+
+    def end(self, job: Manifest, said: dict[str, Any]) -> None:
+        """A Job ends well with some termination message."""
+        self._end(job, {"exitCode": 0, "reason": "Completed", "message": json.dumps(said)}, "Complete")
 
     def fail(self, step: str, reason: str, message: str = "what is wrong", *, exit_code: int = 64) -> None:
         """The step's Job fails and says why."""

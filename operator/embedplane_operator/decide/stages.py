@@ -26,6 +26,7 @@ from embedplane_operator.decide.serving import availability, leftovers, rollout,
 from embedplane_operator.decide.way import Stage, Way, engine_stage, source_stage
 from embedplane_operator.jobs import JobRun
 from embedplane_operator.observe import Observation
+from embedplane_operator.render.inputs import source_inputs
 from embedplane_operator.render.network_policies import render_network_policies
 from embedplane_operator.render.service_accounts import render_service_accounts
 from embedplane_operator.render.store_claim import render_store_claim
@@ -169,13 +170,16 @@ def _refused_change(way: Way, live: Live | None, space: VectorSpaceStatus) -> Fi
 
 
 def _same_engine(way: Way, live: Live | None) -> Resolved | None:
-    """What serves, if its engine is still what the spec asks for; another one must not get the new spec's pods."""
-    if live is None:
+    """What serves, if its source and engine are still what the spec asks for, so that other changes reach its pods.
+
+    A new source or engine must not: its names, image or flags would be put around the old one.
+    """
+    if live is None or live.resolved.source.inputs != source_inputs(way.model):
         return None
     engine = known_engine(way.model, way.settings, live.resolved.vector_space.id, live)
     if engine is None or engine.key != live.resolved.engine.key or below_the_floor(way.model, engine):
         return None
-    return replace(live.resolved, engine=engine)
+    return live.resolved
 
 
 def _stale_jobs(progress: _Progress, *, is_done: bool) -> list[LeaveJob]:

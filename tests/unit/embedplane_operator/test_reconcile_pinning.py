@@ -41,7 +41,9 @@ async def test_a_status_that_cannot_be_read_counts_as_lost() -> None:
     assert world.status["source"]["commit"] == "c" * 40
 
 
-@pytest.mark.parametrize("change", [{"embedding": {"pooling": "cls"}}, {"source": {"huggingFace": {"repo": "acme/new"}}}])
+@pytest.mark.parametrize(
+    "change", [{"embedding": {"pooling": "cls"}}, {"source": {"huggingFace": {"repo": "acme/new"}}}]
+)
 async def test_another_vector_space_is_refused_and_the_old_one_serves_on(change: dict[str, Any]) -> None:
     world = World()
     await world.serve()
