@@ -1,8 +1,8 @@
 """Puts the server together: `create_app(settings, engine, ...)`. Everything it needs is passed in."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
 
 from fastapi import FastAPI
@@ -11,6 +11,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
+from starlette.types import ASGIApp
 
 from embedplane_server.builders.manifest import EngineManifest
 from embedplane_server.embedding import Embedder, RequestLimits, Tokenizer
@@ -18,7 +19,7 @@ from embedplane_server.engines.base import Engine
 from embedplane_server.lifecycle import Lifecycle
 from embedplane_server.metrics import Identity, Metrics
 from embedplane_server.routes.edge import Edge, EdgeSettings
-from embedplane_server.routes.errors import error_response
+from embedplane_server.routes.errors import VERDICTS, error_response
 from embedplane_server.routes.health import health_routes
 from embedplane_server.routes.info import info_routes
 from embedplane_server.routes.openai import OpenAi
@@ -36,7 +37,9 @@ TOKENIZER_THREADS = 2
 class Application:
     """The ASGI application, and what the process around it has to steer."""
 
-    asgi: FastAPI
+    asgi: ASGIApp
+    running: Callable[[], AbstractAsyncContextManager[None]]
+    """What runs beside the requests while the server serves; the ASGI lifespan enters it."""
     lifecycle: Lifecycle
     scheduler: Scheduler
     metrics: Metrics
@@ -55,22 +58,25 @@ def create_app(settings: ServeSettings, engine: Engine, tokenizer: Tokenizer, ma
     embedder = Embedder(tokenizer, scheduler, requests, manifest.description.default_prompt_text, tokenizers)
 
     @asynccontextmanager
-    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+    async def running() -> AsyncIterator[None]:
         scheduler.start()
         yield
         scheduler.close()
         tokenizers.shutdown(wait=False, cancel_futures=True)
 
+    openai = OpenAi(served, embedder, metrics, settings.max_request_seconds)
     routes = [
-        *OpenAi(served, embedder, metrics, settings.max_request_seconds).routes(),
+        *openai.routes(),
         *health_routes(lifecycle, metrics.registry),
         *info_routes(served, requests, limits),
     ]
-    edge = EdgeSettings(served.description.vector_space, settings.max_connection_seconds, _paths(routes))
-    app = FastAPI(openapi_url=None, lifespan=lifespan, routes=list(routes))
-    app.add_exception_handler(HTTPException, _http_error)
-    app.add_middleware(Edge, edge, lifecycle, metrics)
-    return Application(app, lifecycle, scheduler, metrics)
+    app = FastAPI(openapi_url=None, lifespan=lambda _: running(), routes=list(routes))
+    for kind in (*VERDICTS, HTTPException, Exception):
+        app.add_exception_handler(kind, _error)
+    edge = EdgeSettings(
+        served.description.vector_space, settings.max_connection_seconds, _paths(routes), openai.shortcuts()
+    )
+    return Application(Edge(app, edge, lifecycle, metrics), running, lifecycle, scheduler, metrics)
 
 
 def queue_limits(settings: ServeSettings, manifest: EngineManifest) -> Limits:
@@ -104,5 +110,5 @@ def _paths(routes: list[Route]) -> frozenset[str]:
     return frozenset(route.path for route in routes if not route.param_convertors)
 
 
-async def _http_error(request: Request, error: Exception) -> Response:
+async def _error(request: Request, error: Exception) -> Response:
     return error_response(error, request.method, request.url.path)

@@ -56,6 +56,7 @@ class Metrics:
 
     def _count_requests(self) -> None:
         self._requests = self._counter("requests", "Answered HTTP requests", "route", "status")
+        self._answered: dict[tuple[str, int], Counter] = {}
         self._rejected = self._counter("rejected", "Requests that were refused or failed", "reason")
         self.request_seconds = self._histogram("request_duration_seconds", "From request to answer, embeddings only")
         self.queue_seconds = self._histogram("request_queue_duration_seconds", "From admission to the first batch")
@@ -89,7 +90,9 @@ class Metrics:
 
     def answered(self, route: str, status: int) -> None:
         """Count an HTTP request by its answer."""
-        self._requests.labels(**self._identity, route=route, status=str(status)).inc()
+        if (route, status) not in self._answered:
+            self._answered[route, status] = self._child(self._requests, route=route, status=str(status))
+        self._answered[route, status].inc()
 
     def rejected(self, reason: str) -> None:
         """Count a request that got no vectors."""

@@ -13,10 +13,12 @@ from starlette.routing import Route
 from embedplane_server.embedding import Embedder, Embedding, EmptyInput
 from embedplane_server.metrics import Metrics
 from embedplane_server.routes.body import read_body, while_wanted
+from embedplane_server.routes.edge import Handler
 from embedplane_server.routes.errors import InvalidRequest, UnknownModel, VectorSpaceMismatch
 from embedplane_server.schemas import EmbeddingRequest, ServedModelCard, ServedModelList, embedding_response
 from embedplane_server.served import ServedModel
 
+EMBEDDINGS_PATHS = ("/v1/embeddings", "/embeddings")
 VECTOR_SPACE_HEADER = "x-embedplane-vector-space"
 
 
@@ -31,10 +33,14 @@ class OpenAi:
         space, dimensions = served.description.vector_space, served.description.dimensions
         self._accepted_spaces = (space, f"{space};dimensions={dimensions}")
 
+    def shortcuts(self) -> dict[tuple[str, str], Handler]:
+        """Return the handlers that are worth calling without a router."""
+        return {("POST", path): self.embeddings for path in EMBEDDINGS_PATHS}
+
     def routes(self) -> list[Route]:
         """Return the routes of this family."""
         return [
-            *(Route(f"{prefix}/embeddings", self.embeddings, methods=["POST"]) for prefix in ("/v1", "")),
+            *(Route(path, self.embeddings, methods=["POST"]) for path in EMBEDDINGS_PATHS),
             *(Route(f"{prefix}/models", self.models, methods=["GET"]) for prefix in ("/v1", "")),
             *(Route(f"{prefix}/models/{{name:path}}", self.model, methods=["GET"]) for prefix in ("/v1", "")),
         ]

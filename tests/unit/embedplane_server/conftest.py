@@ -23,7 +23,7 @@ def serve_options() -> dict[str, object]:
 @pytest.fixture
 async def application(engine: FakeEngine, serve_options: dict[str, object]) -> AsyncIterator[Application]:
     application = fake_application(engine, **serve_options)
-    async with application.asgi.router.lifespan_context(application.asgi):
+    async with application.running():
         yield application
         engine.release()
 

@@ -145,7 +145,7 @@ async def test_info_names_the_space_and_the_limits(client):
 async def test_the_default_prompt_stands_before_every_text_and_counts():
     manifest = engine_manifest(prompts={"query": "query: "}, default_prompt="query")
     application = fake_application(FakeEngine(), manifest)
-    async with application.asgi.router.lifespan_context(application.asgi):
+    async with application.running():
         transport = httpx.ASGITransport(application.asgi)
         async with httpx.AsyncClient(transport=transport, base_url="http://server") as client:
             body = (await client.post("/v1/embeddings", json={"input": "x"})).json()

@@ -146,6 +146,8 @@ async def test_a_request_cancelled_in_the_middle_frees_the_rest(scheduler, engin
     bulk = await started(scheduler, texts(50, 10))
     await asyncio.to_thread(engine.wait_until_busy)
     bulk.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await bulk
     engine.release()
     await until(lambda: len(ledger.reports) == 1)
     assert waiting(scheduler) == (0, 0)
