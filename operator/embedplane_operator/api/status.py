@@ -150,6 +150,6 @@ class EmbeddingModelStatus(ApiModel):
     ready_replicas: int | None = None
     """Pods of the server that take requests."""
     url: Annotated[str, Field(max_length=500)] | None = None
-    """Base URL for OpenAI clients inside the cluster."""
+    """Endpoint inside the cluster; OpenAI clients take it without /embeddings as their base URL."""
     scaling: ScalingStatus | None = None
     """What the autoscaler last decided."""
