@@ -62,5 +62,5 @@ def service_name(model: EmbeddingModel) -> str:
 
 
 def url_of(model: EmbeddingModel) -> str:
-    """Return the base URL for OpenAI clients inside the cluster."""
-    return f"http://{service_name(model)}.{model.metadata.namespace}/v1"
+    """Return the URL of the endpoint inside the cluster."""
+    return f"http://{service_name(model)}.{model.metadata.namespace}/v1/embeddings"

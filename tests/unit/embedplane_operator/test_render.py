@@ -239,7 +239,7 @@ def test_the_longest_names_fit() -> None:
     assert len(fetch_job_name(model, "a" * 64)) <= 63
     assert len(deployment_name(model, SPACE)) <= 63
     assert deployment_name(model, SPACE).endswith("-01234567")
-    assert url_of(model) == f"http://{'m' * 40}.search/v1"
+    assert url_of(model) == f"http://{'m' * 40}.search/v1/embeddings"
 
 
 @pytest.mark.parametrize(
