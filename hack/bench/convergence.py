@@ -18,6 +18,7 @@ from hack.bench.process import ROOT, Operator, Reading, operator
 from kubernetes.aio import client, config
 
 NAME = "embedplane-bench"
+QUIET_SECONDS = 17
 
 
 def say(text: str) -> None:
@@ -53,10 +54,10 @@ async def until_ready(stage: Stage, models: int, within: float) -> float:
 
 
 async def settled(running: Operator) -> Reading:
-    """Wait until the operator starts no reconcile for three seconds."""
+    """Wait until the operator has not reconciled for longer than a tick of its autoscaler."""
     reading = await running.read()
     quiet_since = time.monotonic()
-    while time.monotonic() - quiet_since < 3:
+    while time.monotonic() - quiet_since < QUIET_SECONDS:
         await asyncio.sleep(0.5)
         newest = await running.read()
         if newest.reconciles != reading.reconciles:
@@ -122,7 +123,7 @@ async def measure(options: argparse.Namespace) -> dict[str, Any]:
         with tempfile.TemporaryDirectory() as folder:
             async with FakeNode(api, NAME, termination_message).running(), stage.standing():
                 say(f"{options.models} models in {options.namespaces} namespaces")
-                async with operator(Path(folder), NAME, options.prometheus) as running:
+                async with operator(Path(folder), stage, options.prometheus) as running:
                     result = {"models": options.models, "namespaces": options.namespaces}
                     result["converge"] = await converge(running, stage, options)
                     say(
@@ -130,7 +131,7 @@ async def measure(options: argparse.Namespace) -> dict[str, Any]:
                     )
                     result["idle"] = await idle(running, options)
                 say("  restarting the operator")
-                async with operator(Path(folder), NAME, options.prometheus) as running:
+                async with operator(Path(folder), stage, options.prometheus) as running:
                     result["restart"] = await restarted(running, stage, options)
                 say("  removing everything")
     return result
@@ -139,7 +140,7 @@ async def measure(options: argparse.Namespace) -> dict[str, Any]:
 def main() -> None:
     parser = argparse.ArgumentParser(description="Measures what the operator costs; see hack/bench/README.md.")
     parser.add_argument("--models", type=int, default=100)
-    parser.add_argument("--namespaces", type=int, default=10)
+    parser.add_argument("--namespaces", type=int, default=1, help="above 1 the whole cluster is watched")
     parser.add_argument("--within", type=float, default=900, help="seconds until all must be Ready")
     parser.add_argument("--idle-seconds", type=float, default=60)
     parser.add_argument("--prometheus", help="URL; default none, the autoscaler then only looks at replicas")

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import aiohttp
 import yaml
+from hack.bench.models import Stage
 from prometheus_client.parser import text_string_to_metric_families
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -65,14 +66,18 @@ class Operator:
 
 
 @asynccontextmanager
-async def operator(folder: Path, namespace: str, prometheus: str | None) -> AsyncIterator[Operator]:
-    """Run the checkout's operator on the cluster of KUBECONFIG for the length of a block."""
+async def operator(folder: Path, stage: Stage, prometheus: str | None) -> AsyncIterator[Operator]:
+    """Run the checkout's operator on the cluster of KUBECONFIG for the length of a block.
+
+    One namespace is watched alone, so that a busy cluster does not count; more are watched with the whole cluster.
+    """
     metrics_port, health_port = _free_port(), _free_port()
     settings = {
-        "installation": namespace,
+        "installation": stage.name,
+        "watchNamespaces": stage.namespaces if len(stage.namespaces) == 1 else [],
         "images": {"server": "bench/server", "gpuServer": "bench/gpu", "exporter": "bench/exporter"},
-        "store": {"accessMode": "ReadWriteMany", "size": "1Gi", "storageClassName": namespace},
-        "leaderElection": {"namespace": namespace},
+        "store": {"accessMode": "ReadWriteMany", "size": "1Gi", "storageClassName": stage.name},
+        "leaderElection": {"namespace": stage.name},
         "ports": {"metrics": metrics_port, "health": health_port},
         **({"prometheus": {"url": prometheus}} if prometheus else {}),
     }
