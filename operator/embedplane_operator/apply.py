@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 from embedplane_operator.api.conditions import Reason
 from embedplane_operator.api.v1alpha1 import EmbeddingModel
-from embedplane_operator.cluster import DEPLOYMENT, JOB, RESOURCES, Cluster, Manifest
+from embedplane_operator.cluster import Cluster
 from embedplane_operator.decide.acceptance import ownership_refusal
 from embedplane_operator.decide.decision import CreateJob, Decision, JoinJob, LeaveJob
 from embedplane_operator.errors import (
@@ -24,7 +24,8 @@ from embedplane_operator.errors import (
     RejectedError,
 )
 from embedplane_operator.jobs import write_triggers
-from embedplane_operator.observe import Observation
+from embedplane_operator.kinds import DEPLOYMENT, JOB, RESOURCES, Manifest
+from embedplane_operator.observation import Observation
 from embedplane_operator.render.names import ANNOTATION_TRIGGER
 from embedplane_operator.settings import Settings
 from embedplane_operator.status import Finding, Outlook

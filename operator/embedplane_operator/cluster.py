@@ -9,8 +9,8 @@ import time
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from typing import Any, Literal
-from urllib.parse import quote, urlencode
+from typing import Literal
+from urllib.parse import urlencode
 
 import aiohttp
 from kubernetes.aio import client, config
@@ -26,9 +26,7 @@ from embedplane_operator.errors import (
     Refusal,
     RejectedError,
 )
-
-Manifest = dict[str, Any]
-"""A Kubernetes object as JSON: the outside is untyped."""
+from embedplane_operator.kinds import DEPLOYMENT, RESOURCES, SECRET, Manifest, Resource
 
 FIELD_MANAGER = "embedplane"
 MERGE_PATCH = "application/merge-patch+json"
@@ -36,59 +34,6 @@ APPLY_PATCH = "application/apply-patch+yaml"
 METADATA_ONLY = "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1"
 UNAVAILABLE_STATUSES = frozenset({401, 408, 410, 429})
 MESSAGE_LIMIT = 600
-
-
-@dataclass(frozen=True)
-class Resource:
-    """One kind of the API and where it lives."""
-
-    api_version: str
-    kind: str
-    plural: str
-
-    def path(self, namespace: str | None, name: str | None = None, subresource: str | None = None) -> str:
-        """The URL path of one object, or of the collection when there is no name."""
-        prefix = "/apis/" if "/" in self.api_version else "/api/"
-        parts = [
-            prefix + self.api_version,
-            *(["namespaces", quote(namespace, safe="")] if namespace else []),
-            self.plural,
-            *([quote(name, safe="")] if name else []),
-            *([subresource] if subresource else []),
-        ]
-        return "/".join(parts)
-
-
-EMBEDDING_MODEL = Resource("embedplane.io/v1alpha1", "EmbeddingModel", "embeddingmodels")
-DEPLOYMENT = Resource("apps/v1", "Deployment", "deployments")
-JOB = Resource("batch/v1", "Job", "jobs")
-POD = Resource("v1", "Pod", "pods")
-SERVICE = Resource("v1", "Service", "services")
-SERVICE_ACCOUNT = Resource("v1", "ServiceAccount", "serviceaccounts")
-CLAIM = Resource("v1", "PersistentVolumeClaim", "persistentvolumeclaims")
-SECRET = Resource("v1", "Secret", "secrets")
-DISRUPTION_BUDGET = Resource("policy/v1", "PodDisruptionBudget", "poddisruptionbudgets")
-NETWORK_POLICY = Resource("networking.k8s.io/v1", "NetworkPolicy", "networkpolicies")
-EVENT = Resource("events.k8s.io/v1", "Event", "events")
-LEASE = Resource("coordination.k8s.io/v1", "Lease", "leases")
-
-RESOURCES: Mapping[str, Resource] = {
-    each.kind: each
-    for each in (
-        EMBEDDING_MODEL,
-        DEPLOYMENT,
-        JOB,
-        POD,
-        SERVICE,
-        SERVICE_ACCOUNT,
-        CLAIM,
-        SECRET,
-        DISRUPTION_BUDGET,
-        NETWORK_POLICY,
-        EVENT,
-        LEASE,
-    )
-}
 
 
 @dataclass(frozen=True)

@@ -2,26 +2,17 @@
 
 import hashlib
 import logging
-from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Literal
 
-from embedplane_operator.cluster import EMBEDDING_MODEL, EVENT, Cluster, Manifest
+from embedplane_operator.cluster import Cluster
 from embedplane_operator.errors import AlreadyExistsError, ClusterError
+from embedplane_operator.kinds import EMBEDDING_MODEL, EVENT, Manifest
+from embedplane_operator.status import Note
 
 logger = logging.getLogger(__name__)
 
 CONTROLLER = "embedplane.io/operator"
 NOTE_LIMIT = 1024
-
-
-@dataclass(frozen=True)
-class Note:
-    """What happened, in the words of a condition."""
-
-    reason: str
-    message: str
-    severity: Literal["Normal", "Warning"] = "Normal"
 
 
 class Recorder:

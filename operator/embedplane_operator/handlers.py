@@ -9,8 +9,8 @@ from typing import Any
 
 import kopf
 
-from embedplane_operator.cluster import CLAIM, DEPLOYMENT, EMBEDDING_MODEL, JOB, POD, SERVICE, Resource
 from embedplane_operator.index import ModelIndex
+from embedplane_operator.kinds import CLAIM, DEPLOYMENT, EMBEDDING_MODEL, JOB, POD, SERVICE, Resource
 from embedplane_operator.workqueue import Key, WorkQueue
 
 OWNED = (DEPLOYMENT, JOB, POD, SERVICE, CLAIM)

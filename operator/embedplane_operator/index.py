@@ -8,7 +8,7 @@ from collections import defaultdict
 from collections.abc import Mapping
 from typing import Any
 
-from embedplane_operator.cluster import CLAIM, EMBEDDING_MODEL, JOB
+from embedplane_operator.kinds import CLAIM, EMBEDDING_MODEL, JOB
 from embedplane_operator.render.names import LABEL_MODEL
 from embedplane_operator.workqueue import Key
 

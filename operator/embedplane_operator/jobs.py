@@ -10,7 +10,7 @@ from datetime import datetime
 from typing import Any, Literal
 
 from embedplane_operator.api.conditions import Reason
-from embedplane_operator.cluster import Manifest
+from embedplane_operator.kinds import Manifest
 from embedplane_operator.render.names import ANNOTATION_ATTEMPT, ANNOTATION_TRIGGER, FETCH, LABEL_COMPONENT
 from embedplane_operator.troubles import (
     Ended,

@@ -12,8 +12,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from embedplane_operator.cluster import LEASE, Cluster, Manifest
+from embedplane_operator.cluster import Cluster
 from embedplane_operator.errors import ConflictError, EmbedplaneError, LeaseLostError
+from embedplane_operator.kinds import LEASE, Manifest
 
 logger = logging.getLogger(__name__)
 

@@ -5,13 +5,13 @@ Pods and Events are looked at only where they tell something: a model at rest co
 
 import asyncio
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 
-from pydantic import ValidationError
-
-from embedplane_operator.api.status import EmbeddingModelStatus
 from embedplane_operator.api.v1alpha1 import EmbeddingModel
-from embedplane_operator.cluster import (
+from embedplane_operator.cluster import Cluster
+from embedplane_operator.index import LABEL_JOB_NAME
+from embedplane_operator.jobs import JobRun, JobSurroundings, read_job
+from embedplane_operator.kinds import (
     CLAIM,
     DEPLOYMENT,
     DISRUPTION_BUDGET,
@@ -20,12 +20,9 @@ from embedplane_operator.cluster import (
     JOB,
     POD,
     SERVICE,
-    Cluster,
     Manifest,
 )
-from embedplane_operator.errors import InvalidObjectError
-from embedplane_operator.index import LABEL_JOB_NAME
-from embedplane_operator.jobs import JobRun, JobSurroundings, read_job
+from embedplane_operator.observation import Observation
 from embedplane_operator.render.names import (
     BUILD,
     EXPORT,
@@ -42,51 +39,6 @@ from embedplane_operator.troubles import Trouble, claim_trouble
 from embedplane_operator.workqueue import Key
 
 OURS = f"{LABEL_MANAGED_BY}={MANAGED_BY}"
-
-
-@dataclass(frozen=True)
-class Observation:
-    """One model and its surroundings at one moment."""
-
-    model: EmbeddingModel
-    deployments: tuple[Manifest, ...] = ()
-    servers: ServerSurroundings = field(default_factory=ServerSurroundings)
-    jobs: tuple[JobRun, ...] = ()
-    shared_jobs: frozenset[str] = field(default_factory=frozenset)
-    """Names of the shared Jobs that were looked for; those that exist are among `jobs`."""
-    service: Manifest | None = None
-    disruption_budget: Manifest | None = None
-    claim: Manifest | None = None
-    source_claim: Manifest | None = None
-    secret_version: str | None = None
-    """resourceVersion of the token's Secret; None when it does not exist or none is wanted."""
-
-    def job(self, name: str) -> JobRun | None:
-        """The Job of this name, if there is one."""
-        return next((job for job in self.jobs if job.name == name), None)
-
-    def with_deployment(self, applied: Manifest) -> "Observation":
-        """The same, after a Deployment was applied."""
-        others = [each for each in self.deployments if each["metadata"]["name"] != applied["metadata"]["name"]]
-        return replace(self, deployments=(*others, applied))
-
-
-def parse_status(body: Manifest) -> EmbeddingModelStatus:
-    """Reads the status; one that cannot be read counts as lost."""
-    try:
-        return EmbeddingModelStatus.model_validate(body.get("status") or {})
-    except ValidationError:
-        return EmbeddingModelStatus()
-
-
-def parse_model(body: Manifest) -> EmbeddingModel:
-    """Reads an EmbeddingModel. Raises InvalidObjectError when its spec cannot be read."""
-    try:
-        return EmbeddingModel.model_validate({**body, "status": parse_status(body)})
-    except ValidationError as error:
-        first = error.errors(include_url=False, include_context=False)[0]
-        where = ".".join(str(part) for part in first["loc"])
-        raise InvalidObjectError(f"{where}: {first['msg']}") from error
 
 
 class Observer:

@@ -13,15 +13,17 @@ from embedplane_operator.api.status import EmbeddingModelStatus
 from embedplane_operator.api.v1alpha1 import EmbeddingModel
 from embedplane_operator.apply import Applier, RefusedError
 from embedplane_operator.autoscale.report import ScalingReports
-from embedplane_operator.cluster import EMBEDDING_MODEL, Cluster, Manifest
+from embedplane_operator.cluster import Cluster
 from embedplane_operator.decide.decision import Decision
 from embedplane_operator.decide.serving import servers_of
 from embedplane_operator.decide.stages import decide
 from embedplane_operator.errors import InvalidObjectError, NotFoundError
 from embedplane_operator.events import Recorder
 from embedplane_operator.index import ModelIndex
+from embedplane_operator.kinds import EMBEDDING_MODEL, Manifest
 from embedplane_operator.metrics import Metrics
-from embedplane_operator.observe import Observation, Observer, parse_model, parse_status
+from embedplane_operator.observation import Observation, parse_model, parse_status
+from embedplane_operator.observe import Observer
 from embedplane_operator.render.manifest import without_empty
 from embedplane_operator.report import invalid_status, render_status, with_refusal
 from embedplane_operator.settings import Settings

@@ -7,7 +7,8 @@ from embedplane_operator.api.resolved import read_resolved
 from embedplane_operator.api.v1alpha1 import EmbeddingModel
 from embedplane_operator.autoscale.rules import rules_of
 from embedplane_operator.autoscale.scalable import Scalable
-from embedplane_operator.cluster import DEPLOYMENT, EMBEDDING_MODEL, Cluster, Manifest
+from embedplane_operator.cluster import Cluster
+from embedplane_operator.kinds import DEPLOYMENT, EMBEDDING_MODEL, Manifest
 from embedplane_operator.render.names import (
     LABEL_COMPONENT,
     LABEL_INSTALLATION,

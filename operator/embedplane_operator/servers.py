@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from embedplane_operator.api.conditions import Reason
-from embedplane_operator.cluster import Manifest
+from embedplane_operator.kinds import Manifest
 from embedplane_operator.troubles import (
     CRASH_REASON,
     EXIT_NO_VARIANT,

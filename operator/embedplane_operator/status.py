@@ -12,7 +12,6 @@ from typing import Literal
 
 from embedplane_operator.api.conditions import ConditionType, Reason
 from embedplane_operator.api.status import Condition, EmbeddingModelStatus
-from embedplane_operator.events import Note
 from embedplane_operator.troubles import Trouble
 
 Status = Literal["True", "False", "Unknown"]
@@ -40,6 +39,15 @@ class Finding:
     def is_met(self) -> bool:
         """True when this is as wanted."""
         return self.status == "True"
+
+
+@dataclass(frozen=True)
+class Note:
+    """What happened, in the words of a condition: what an Event says."""
+
+    reason: str
+    message: str
+    severity: Literal["Normal", "Warning"] = "Normal"
 
 
 def met(reason: Reason, message: str) -> Finding:

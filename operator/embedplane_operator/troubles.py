@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from embedplane_operator.api.conditions import JobReason, Reason
-from embedplane_operator.cluster import Manifest
+from embedplane_operator.kinds import Manifest
 
 EXIT_PERMANENT = 64
 EXIT_NO_VARIANT = 66

@@ -9,8 +9,9 @@ import itertools
 from collections.abc import Callable
 from typing import Any
 
-from embedplane_operator.cluster import FIELD_MANAGER, RESOURCES, Cluster, Manifest, Resource
+from embedplane_operator.cluster import FIELD_MANAGER, Cluster
 from embedplane_operator.errors import AlreadyExistsError, ClusterError, ConflictError, NotFoundError, Refusal
+from embedplane_operator.kinds import RESOURCES, Manifest, Resource
 
 
 class FakeCluster(Cluster):

@@ -6,6 +6,7 @@ from typing import Any
 from embedplane_operator.api.resolved import Resolved
 from embedplane_operator.api.status import EngineStatus, SourceStatus, VectorSpaceStatus
 from embedplane_operator.api.v1alpha1 import EmbeddingModel
+from embedplane_operator.kinds import Manifest
 from embedplane_operator.render.build_job import render_build_job
 from embedplane_operator.render.deployment import render_deployment
 from embedplane_operator.render.disruption_budget import render_disruption_budget
@@ -13,7 +14,7 @@ from embedplane_operator.render.export_job import render_export_job
 from embedplane_operator.render.fetch_job import render_fetch_job
 from embedplane_operator.render.inputs import build_inputs, export_inputs, fetch_inputs
 from embedplane_operator.render.job import JobRequest
-from embedplane_operator.render.manifest import Manifest, owner_of
+from embedplane_operator.render.manifest import owner_of
 from embedplane_operator.render.network_policies import render_network_policies
 from embedplane_operator.render.service import render_service
 from embedplane_operator.render.service_accounts import render_service_accounts

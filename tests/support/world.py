@@ -6,9 +6,9 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from embedplane_operator.autoscale.report import ScalingReports
-from embedplane_operator.cluster import Manifest
 from embedplane_operator.events import Recorder
 from embedplane_operator.index import ModelIndex
+from embedplane_operator.kinds import Manifest
 from embedplane_operator.metrics import Metrics
 from embedplane_operator.reconcile import Reconciler
 from embedplane_operator.settings import Settings

@@ -2,8 +2,8 @@
 
 from embedplane_operator.api.conditions import Reason
 from embedplane_operator.api.v1alpha1 import EmbeddingModel
-from embedplane_operator.cluster import Manifest
-from embedplane_operator.observe import Observation
+from embedplane_operator.kinds import Manifest
+from embedplane_operator.observation import Observation
 from embedplane_operator.render.accelerator import UnknownAcceleratorError, profile_of
 from embedplane_operator.render.names import LABEL_INSTALLATION, LABEL_MANAGED_BY, LABEL_MODEL, MANAGED_BY
 from embedplane_operator.settings import Settings

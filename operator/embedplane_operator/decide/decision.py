@@ -4,8 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from embedplane_operator.api.status import EngineStatus, SourceStatus, VectorSpaceStatus
-from embedplane_operator.cluster import Manifest
 from embedplane_operator.jobs import JobRun
+from embedplane_operator.kinds import Manifest
 from embedplane_operator.status import Findings
 
 

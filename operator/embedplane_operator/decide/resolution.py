@@ -13,7 +13,7 @@ from embedplane_operator.api.conditions import JobReason
 from embedplane_operator.api.resolved import Resolved, read_resolved
 from embedplane_operator.api.status import EngineStatus, SourceStatus, VectorSpaceStatus
 from embedplane_operator.api.v1alpha1 import EmbeddingModel
-from embedplane_operator.cluster import Manifest
+from embedplane_operator.kinds import Manifest
 from embedplane_operator.render.accelerator import EngineTarget
 from embedplane_operator.render.inputs import engine_inputs, fetch_inputs, source_inputs
 from embedplane_operator.render.names import LABEL_VECTOR_SPACE

@@ -3,10 +3,10 @@
 from embedplane_operator.api.conditions import Reason
 from embedplane_operator.api.resolved import Resolved
 from embedplane_operator.api.v1alpha1 import EmbeddingModel
-from embedplane_operator.cluster import DEPLOYMENT, DISRUPTION_BUDGET, Manifest
 from embedplane_operator.decide.decision import Doomed
 from embedplane_operator.decide.resolution import Live
-from embedplane_operator.observe import Observation
+from embedplane_operator.kinds import DEPLOYMENT, DISRUPTION_BUDGET, Manifest
+from embedplane_operator.observation import Observation
 from embedplane_operator.render.deployment import render_deployment
 from embedplane_operator.render.disruption_budget import render_disruption_budget
 from embedplane_operator.render.names import LABEL_VECTOR_SPACE

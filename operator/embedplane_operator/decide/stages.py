@@ -10,7 +10,6 @@ from datetime import datetime
 from embedplane_operator.api.conditions import ConditionType, JobReason, Reason
 from embedplane_operator.api.resolved import Resolved
 from embedplane_operator.api.status import SourceStatus, VectorSpaceStatus
-from embedplane_operator.cluster import Manifest
 from embedplane_operator.decide.acceptance import refusal
 from embedplane_operator.decide.decision import Decision, JobAction, LeaveJob, Pinned
 from embedplane_operator.decide.resolution import (
@@ -25,7 +24,8 @@ from embedplane_operator.decide.resolution import (
 from embedplane_operator.decide.serving import availability, leftovers, rollout, servers_of, serving_manifests
 from embedplane_operator.decide.way import Stage, Way, engine_stage, source_stage
 from embedplane_operator.jobs import JobRun
-from embedplane_operator.observe import Observation
+from embedplane_operator.kinds import Manifest
+from embedplane_operator.observation import Observation
 from embedplane_operator.render.inputs import source_inputs
 from embedplane_operator.render.network_policies import render_network_policies
 from embedplane_operator.render.service_accounts import render_service_accounts

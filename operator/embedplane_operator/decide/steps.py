@@ -10,9 +10,9 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from embedplane_operator.api.conditions import Reason
-from embedplane_operator.cluster import Manifest
 from embedplane_operator.decide.decision import CreateJob, JobAction, JoinJob
 from embedplane_operator.jobs import JobRun, image_of, write_triggers
+from embedplane_operator.kinds import Manifest
 from embedplane_operator.render.job import JobRequest
 from embedplane_operator.render.manifest import Owner, owner_reference
 from embedplane_operator.status import Finding, Outlook

@@ -20,7 +20,7 @@ from embedplane_operator.decide.resolution import (
     read_space,
 )
 from embedplane_operator.decide.steps import LOOK_AGAIN_STUCK, Outcome, Step, Waiter, advance
-from embedplane_operator.observe import Observation
+from embedplane_operator.observation import Observation
 from embedplane_operator.render.accelerator import engine_target
 from embedplane_operator.render.build_job import render_build_job
 from embedplane_operator.render.export_job import render_export_job

@@ -3,9 +3,9 @@
 import json
 
 from embedplane_operator.api.v1alpha1 import EmbeddingModel
+from embedplane_operator.kinds import Manifest
 from embedplane_operator.render.accelerator import engine_target, serving_image
 from embedplane_operator.render.job import JobRequest, JobShape, render_job
-from embedplane_operator.render.manifest import Manifest
 from embedplane_operator.render.names import BUILD, build_job_name
 from embedplane_operator.render.pod import Container
 from embedplane_operator.render.resources import build_resources, render_resources, threads_for, with_accelerator

@@ -4,8 +4,9 @@ import json
 
 from embedplane_operator.api.resolved import Resolved
 from embedplane_operator.api.v1alpha1 import EmbeddingModel
+from embedplane_operator.kinds import Manifest
 from embedplane_operator.render.accelerator import serving_image
-from embedplane_operator.render.manifest import Manifest, as_written, owner_of, owner_reference, ownership_labels
+from embedplane_operator.render.manifest import as_written, owner_of, owner_reference, ownership_labels
 from embedplane_operator.render.names import (
     ANNOTATION_COMMIT,
     ANNOTATION_ENGINE_KEY,

@@ -1,8 +1,9 @@
 """The PodDisruptionBudget of a model with more than one replica. Pure."""
 
 from embedplane_operator.api.v1alpha1 import EmbeddingModel
+from embedplane_operator.kinds import Manifest
 from embedplane_operator.render.deployment import space_selector
-from embedplane_operator.render.manifest import Manifest, owner_of, owner_reference, ownership_labels
+from embedplane_operator.render.manifest import owner_of, owner_reference, ownership_labels
 from embedplane_operator.render.names import LABEL_MODEL, SERVER, service_name
 from embedplane_operator.settings import Settings
 

@@ -3,10 +3,10 @@
 import json
 
 from embedplane_operator.api.v1alpha1 import EmbeddingModel
+from embedplane_operator.kinds import Manifest
 from embedplane_operator.render.accelerator import engine_target
 from embedplane_operator.render.inputs import overrides_of
 from embedplane_operator.render.job import JobRequest, JobShape, render_job
-from embedplane_operator.render.manifest import Manifest
 from embedplane_operator.render.names import EXPORT, export_job_name
 from embedplane_operator.render.pod import Container
 from embedplane_operator.render.resources import job_resources, render_resources

@@ -4,10 +4,10 @@ import json
 from typing import Any
 
 from embedplane_operator.api.v1alpha1 import EmbeddingModel
+from embedplane_operator.kinds import Manifest
 from embedplane_operator.render.accelerator import engine_target
 from embedplane_operator.render.inputs import overrides_of
 from embedplane_operator.render.job import JobRequest, JobShape, render_job
-from embedplane_operator.render.manifest import Manifest
 from embedplane_operator.render.names import FETCH, LABEL_MODEL, fetch_job_name
 from embedplane_operator.render.pod import Container
 from embedplane_operator.render.resources import render_resources

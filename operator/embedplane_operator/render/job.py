@@ -6,7 +6,8 @@ A Job is named by a hash of its inputs and never patched; the operator deletes i
 from dataclasses import dataclass
 
 from embedplane_operator.api.v1alpha1 import EmbeddingModel
-from embedplane_operator.render.manifest import Manifest, Owner, owner_reference, ownership_labels
+from embedplane_operator.kinds import Manifest
+from embedplane_operator.render.manifest import Owner, owner_reference, ownership_labels
 from embedplane_operator.render.names import (
     ANNOTATION_ATTEMPT,
     ANNOTATION_INPUTS,

@@ -10,11 +10,9 @@ from typing import Any
 from pydantic import BaseModel
 
 from embedplane_operator.api.v1alpha1 import API_VERSION, KIND, EmbeddingModel
+from embedplane_operator.kinds import Manifest
 from embedplane_operator.render.names import LABEL_COMPONENT, LABEL_INSTALLATION, LABEL_MANAGED_BY, MANAGED_BY
 from embedplane_operator.settings import Settings
-
-Manifest = dict[str, Any]
-"""A Kubernetes object, or a part of one, as JSON."""
 
 
 @dataclass(frozen=True, order=True)

@@ -6,7 +6,8 @@ Who may call the servers is not limited here: that is the namespace owner's deci
 from typing import Any
 from urllib.parse import urlsplit
 
-from embedplane_operator.render.manifest import Manifest, ownership_labels, without_empty
+from embedplane_operator.kinds import Manifest
+from embedplane_operator.render.manifest import ownership_labels, without_empty
 from embedplane_operator.render.names import (
     BUILD,
     EXPORT,

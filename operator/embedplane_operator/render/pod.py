@@ -6,7 +6,8 @@ What differs comes in as a `Container` and a `Placement`; `job.py` and `deployme
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from embedplane_operator.render.manifest import Manifest, without_empty
+from embedplane_operator.kinds import Manifest
+from embedplane_operator.render.manifest import without_empty
 from embedplane_operator.render.names import STORE_CLAIM
 from embedplane_operator.settings import PodSecurity, Settings
 

@@ -2,7 +2,7 @@
 
 import math
 
-from embedplane_operator.render.manifest import Manifest
+from embedplane_operator.kinds import Manifest
 from embedplane_operator.render.names import SERVER_PORT_NAME
 
 STARTUP_PERIOD = 2

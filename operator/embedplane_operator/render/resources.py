@@ -6,8 +6,8 @@ from decimal import Decimal
 
 from embedplane_operator.api.pods import ResourceRequirements
 from embedplane_operator.api.v1alpha1 import EmbeddingModel
+from embedplane_operator.kinds import Manifest
 from embedplane_operator.render.accelerator import profile_of
-from embedplane_operator.render.manifest import Manifest
 from embedplane_operator.settings import Settings
 
 CPU = "cpu"

@@ -1,6 +1,7 @@
 """The ServiceAccounts of a namespace's Jobs and servers: names without any rights, no owner. Pure."""
 
-from embedplane_operator.render.manifest import Manifest, ownership_labels
+from embedplane_operator.kinds import Manifest
+from embedplane_operator.render.manifest import ownership_labels
 from embedplane_operator.render.names import JOB_SERVICE_ACCOUNT, SERVER_SERVICE_ACCOUNT
 from embedplane_operator.settings import Settings
 

@@ -1,6 +1,7 @@
 """The claim that holds models, exports and engines of a namespace: made when absent, never altered, no owner. Pure."""
 
-from embedplane_operator.render.manifest import Manifest, ownership_labels
+from embedplane_operator.kinds import Manifest
+from embedplane_operator.render.manifest import ownership_labels
 from embedplane_operator.render.names import STORE_CLAIM
 from embedplane_operator.settings import Settings
 

@@ -10,7 +10,7 @@ import pytest
 from aiohttp import web
 from kubernetes.aio import client
 
-from embedplane_operator.cluster import DEPLOYMENT, JOB, POD, SECRET, Calls, Cluster, translate
+from embedplane_operator.cluster import Calls, Cluster, translate
 from embedplane_operator.errors import (
     AlreadyExistsError,
     ClusterError,
@@ -20,6 +20,7 @@ from embedplane_operator.errors import (
     NotFoundError,
     RejectedError,
 )
+from embedplane_operator.kinds import DEPLOYMENT, JOB, POD, SECRET
 
 Answer = Callable[[web.Request], Awaitable[web.Response]]
 

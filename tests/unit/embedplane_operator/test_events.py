@@ -3,7 +3,8 @@
 import pytest
 
 from embedplane_operator.errors import ClusterError, ForbiddenError, Refusal
-from embedplane_operator.events import Note, Recorder
+from embedplane_operator.events import Recorder
+from embedplane_operator.status import Note
 from tests.support.fake_cluster import FakeCluster
 
 MODEL = {"metadata": {"name": "minilm", "namespace": "search", "uid": "u"}}

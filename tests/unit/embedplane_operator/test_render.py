@@ -7,12 +7,13 @@ import pytest
 
 from embedplane_operator.api.pods import ResourceRequirements
 from embedplane_operator.api.resolved import Resolved, read_resolved
+from embedplane_operator.kinds import Manifest
 from embedplane_operator.render.deployment import render_deployment, served_model_names
 from embedplane_operator.render.disruption_budget import render_disruption_budget
 from embedplane_operator.render.fetch_job import render_fetch_job
 from embedplane_operator.render.inputs import fetch_inputs
 from embedplane_operator.render.job import JobRequest
-from embedplane_operator.render.manifest import Manifest, Owner, without_empty
+from embedplane_operator.render.manifest import Owner, without_empty
 from embedplane_operator.render.names import deployment_name, fetch_job_name, url_of
 from embedplane_operator.render.network_policies import render_network_policies
 from embedplane_operator.render.probes import startup_seconds

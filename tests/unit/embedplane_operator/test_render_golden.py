@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import yaml
 
-from embedplane_operator.render.manifest import Manifest
+from embedplane_operator.kinds import Manifest
 from tests.support.rendering import ROOT, every_manifest, model_of, settings_of
 
 DATA = ROOT / "tests" / "data"

@@ -1,0 +1,60 @@
+"""What one look at a model and its surroundings found: the only thing that `decide/` decides on. Pure.
+
+`observe.py` makes it; an EmbeddingModel that cannot be read ends here.
+"""
+
+from dataclasses import dataclass, field, replace
+
+from pydantic import ValidationError
+
+from embedplane_operator.api.status import EmbeddingModelStatus
+from embedplane_operator.api.v1alpha1 import EmbeddingModel
+from embedplane_operator.errors import InvalidObjectError
+from embedplane_operator.jobs import JobRun
+from embedplane_operator.kinds import Manifest
+from embedplane_operator.servers import ServerSurroundings
+
+
+@dataclass(frozen=True)
+class Observation:
+    """One model and its surroundings at one moment."""
+
+    model: EmbeddingModel
+    deployments: tuple[Manifest, ...] = ()
+    servers: ServerSurroundings = field(default_factory=ServerSurroundings)
+    jobs: tuple[JobRun, ...] = ()
+    shared_jobs: frozenset[str] = field(default_factory=frozenset)
+    """Names of the shared Jobs that were looked for; those that exist are among `jobs`."""
+    service: Manifest | None = None
+    disruption_budget: Manifest | None = None
+    claim: Manifest | None = None
+    source_claim: Manifest | None = None
+    secret_version: str | None = None
+    """resourceVersion of the token's Secret; None when it does not exist or none is wanted."""
+
+    def job(self, name: str) -> JobRun | None:
+        """The Job of this name, if there is one."""
+        return next((job for job in self.jobs if job.name == name), None)
+
+    def with_deployment(self, applied: Manifest) -> "Observation":
+        """The same, after a Deployment was applied."""
+        others = [each for each in self.deployments if each["metadata"]["name"] != applied["metadata"]["name"]]
+        return replace(self, deployments=(*others, applied))
+
+
+def parse_status(body: Manifest) -> EmbeddingModelStatus:
+    """Reads the status; one that cannot be read counts as lost."""
+    try:
+        return EmbeddingModelStatus.model_validate(body.get("status") or {})
+    except ValidationError:
+        return EmbeddingModelStatus()
+
+
+def parse_model(body: Manifest) -> EmbeddingModel:
+    """Reads an EmbeddingModel. Raises InvalidObjectError when its spec cannot be read."""
+    try:
+        return EmbeddingModel.model_validate({**body, "status": parse_status(body)})
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_context=False)[0]
+        where = ".".join(str(part) for part in first["loc"])
+        raise InvalidObjectError(f"{where}: {first['msg']}") from error
