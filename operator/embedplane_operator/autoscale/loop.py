@@ -77,6 +77,7 @@ class AutoscaleLoop:
         self._queries = queries
         self._outlets = outlets
         self._memories: dict[tuple[str, str], _Memory] = {}
+        self._failure = ""
         self.counts = Counts()
 
     async def run(self, tick_seconds: float = 15.0, clock: Callable[[], float] = time.monotonic) -> None:
@@ -110,11 +111,23 @@ class AutoscaleLoop:
         if not scalables:
             return {}
         try:
-            return self._queries.observations(await self._metrics.query_all(self._queries.promql()))
+            answers = await self._metrics.query_all(self._queries.promql())
         except MetricsUnavailableError as error:
             self.counts.prometheus_failures += 1
-            logger.warning("the autoscaler has no metrics, replicas stay as they are: %s", error)
+            self._note_failure(str(error))
             return Missing("MetricsUnavailable", str(error))
+        self._note_failure("")
+        return self._queries.observations(answers)
+
+    def _note_failure(self, message: str) -> None:
+        """Log what Prometheus says once, not at every tick; an empty message is its recovery."""
+        if message == self._failure:
+            return
+        if message:
+            logger.warning("the autoscaler has no metrics, replicas stay as they are: %s", message)
+        else:
+            logger.info("the autoscaler has metrics again")
+        self._failure = message
 
     async def _scale(self, scalable: Scalable, observed: Observation | Missing, now: float) -> None:
         memory = self._memories.setdefault((scalable.namespace, scalable.deployment), _Memory())

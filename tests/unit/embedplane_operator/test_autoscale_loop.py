@@ -5,6 +5,8 @@ import contextlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
 
+import pytest
+
 from embedplane_operator.autoscale.demand import STATISTIC, DemandQueries
 from embedplane_operator.autoscale.loop import AutoscaleLoop, Outlets
 from embedplane_operator.autoscale.observation import Observation
@@ -128,6 +130,18 @@ async def test_prometheus_failing_holds_and_shows() -> None:
     assert (scene.report.reason, scene.report.active) == ("MetricsUnavailable", False)
     assert "answered 503" in scene.report.message
     assert loop.counts.prometheus_failures == 1
+
+
+async def test_an_outage_is_logged_once_and_so_is_its_end(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("INFO")
+    scene = Scene(numbers=Numbers(admitted=1600.0, error=MetricsUnavailableError("Prometheus is away.")))
+    loop = scene.loop()
+    for tick in range(3):
+        await loop.tick(15.0 * tick)
+    scene.numbers.error = None
+    await loop.tick(60.0)
+    await loop.tick(75.0)
+    assert [record.levelname for record in caplog.records if "metrics" in record.message] == ["WARNING", "INFO"]
 
 
 async def test_a_model_that_prometheus_does_not_know_is_missing_and_says_where_to_look() -> None:
