@@ -1,0 +1,104 @@
+"""What a server checks before it listens, and how it says no."""
+
+import asyncio
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from embedplane_server import serve
+from embedplane_server.__main__ import main
+from embedplane_server.app import queue_limits
+from embedplane_server.builders.conformance import References
+from embedplane_server.builders.machine import machine_class
+from embedplane_server.builders.manifest import EngineManifest, engine_entry
+from embedplane_server.engines.base import Batch
+from embedplane_server.errors import PermanentError
+from embedplane_server.results import BenchmarkResult
+from embedplane_server.store import open_store
+from tests.support.fake_engine import SPACE, FakeEngine, engine_manifest, serve_settings, vector_of
+
+TEXTS = tuple(tuple(range(1000, 1000 + length)) for length in (3, 5, 9, 17, 40, 64))
+
+
+@pytest.fixture
+def references() -> References:
+    return References(TEXTS, np.stack([vector_of(ids) for ids in TEXTS]))
+
+
+@pytest.fixture
+def environment(tmp_path: Path) -> dict[str, str]:
+    manifest = engine_manifest()
+    return {
+        "EMBEDPLANE_STORE": (tmp_path / "store").as_uri(),
+        "EMBEDPLANE_TERMINATION_LOG": str(tmp_path / "termination-log"),
+        "EMBEDPLANE_ENGINE_KEY": manifest.key,
+        "EMBEDPLANE_MODEL_NAME": "minilm",
+        "EMBEDPLANE_SERVED_MODEL_NAMES": '["minilm"]',
+        "EMBEDPLANE_VECTOR_SPACE": SPACE,
+        "EMBEDPLANE_THREADS": "1",
+    }
+
+
+def publish(environment: dict[str, str], folder: Path, manifest: EngineManifest) -> None:
+    (folder / "engine.json").write_text(manifest.model_dump_json(), encoding="utf-8")
+    store = open_store(environment["EMBEDPLANE_STORE"])
+    name = engine_entry(manifest.key, manifest.variant)
+    asyncio.run(store.publish(name, folder, ["engine.json"], manifest.model_dump(mode="json")))
+
+
+def last_words(environment: dict[str, str]) -> dict[str, str]:
+    error: dict[str, str] = json.loads(Path(environment["EMBEDPLANE_TERMINATION_LOG"]).read_text())["error"]
+    return error
+
+
+def test_an_engine_that_equals_its_reference_may_serve(references):
+    serve.prove(FakeEngine(), references, 0.999)
+
+
+def test_an_engine_that_differs_on_this_machine_may_not_serve(references):
+    vectors = references.vectors.copy()
+    vectors[3] = vectors[2]
+    with pytest.raises(PermanentError, match=r"on this machine .* below the floor 0\.999") as refusal:
+        serve.prove(FakeEngine(), replace(references, vectors=vectors), 0.999)
+    assert refusal.value.reason == "ConformanceFailed"
+
+
+def test_warming_runs_full_batches(references):
+    engine = FakeEngine()
+    serve.warm(engine, references, 128)
+    assert [batch.tokens for batch in engine.batches] == [125, 128]
+    assert engine.batches[1] == Batch([TEXTS[-1]] * 2)
+
+
+def test_the_queue_holds_ten_seconds_of_a_fast_engine_unless_settings_say_otherwise():
+    fast = engine_manifest(benchmark=BenchmarkResult(tokens_per_second=100_000, batch_tokens=4096))
+    assert queue_limits(serve_settings(), engine_manifest()).max_queued_tokens == 600_000
+    assert queue_limits(serve_settings(), fast).max_queued_tokens == 1_000_000
+    limits = queue_limits(serve_settings(max_queued_tokens=7, max_batch_tokens=5), fast)
+    assert (limits.max_queued_tokens, limits.max_batch_tokens) == (7, 5)
+    assert queue_limits(serve_settings(), fast).max_batch_tokens == 256
+
+
+def test_a_store_without_a_fitting_engine_ends_with_66(environment):
+    assert main(["serve"], environment) == 66
+    assert last_words(environment)["reason"] == "EngineIncompatible"
+
+
+def test_an_engine_for_other_machines_ends_with_66_and_names_them(environment, tmp_path):
+    publish(environment, tmp_path, engine_manifest(variant="sparc-vis3"))
+    assert main(["serve"], environment) == 66
+    assert "the store has sparc-vis3" in last_words(environment)["message"]
+
+
+def test_an_engine_of_another_vector_space_is_refused(environment, tmp_path):
+    publish(environment, tmp_path, engine_manifest(variant=machine_class().variant, precision="float32"))
+    environment["EMBEDPLANE_VECTOR_SPACE"] = "vs1-ffffffffffffffffffff"
+    assert main(["serve"], environment) == 64
+    assert last_words(environment) == {
+        "reason": "InvalidSettings",
+        "message": f"the engine {engine_manifest().key} makes vectors of {SPACE}, but EMBEDPLANE_VECTOR_SPACE asks for "
+        "vs1-ffffffffffffffffffff. Serve the engine of that space.",
+    }
