@@ -114,11 +114,24 @@ async def refuse_other_operators(api: client.ApiClient) -> None:
         )
 
 
+def apply_crds() -> None:
+    command = [
+        "kubectl",
+        "apply",
+        "--server-side",
+        "--force-conflicts",
+        "-f",
+        str(ROOT / "crds" / "embeddingmodels.yaml"),
+    ]
+    subprocess.run(command, check=True, stdout=sys.stderr)
+
+
 async def measure(options: argparse.Namespace) -> dict[str, Any]:
     configuration = client.Configuration()
     await config.load_kube_config(client_configuration=configuration)
     async with client.ApiClient(configuration) as api:
         await refuse_other_operators(api)
+        await asyncio.to_thread(apply_crds)
         stage = Stage(api, NAME, options.namespaces)
         with tempfile.TemporaryDirectory() as folder:
             async with FakeNode(api, NAME, termination_message).running(), stage.standing():
@@ -146,11 +159,6 @@ def main() -> None:
     parser.add_argument("--prometheus", help="URL; default none, the autoscaler then only looks at replicas")
     parser.add_argument("--output", type=Path, help="also write the JSON there")
     options = parser.parse_args()
-    crds = [str(path) for path in sorted((ROOT / "crds").glob("*.yaml"))]
-    for path in crds:
-        subprocess.run(
-            ["kubectl", "apply", "--server-side", "--force-conflicts", "-f", path], check=True, stdout=sys.stderr
-        )
     result = json.dumps(asyncio.run(measure(options)), indent=2)
     print(result)
     if options.output:
