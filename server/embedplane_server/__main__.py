@@ -47,7 +47,7 @@ def main(arguments: Sequence[str], environment: MutableMapping[str, str]) -> int
     """Run one command and return its exit code."""
     environment.update(LIBRARY_SETTINGS)
     parsed = _parser().parse_args(arguments)
-    run: Callable[[argparse.Namespace, Mapping[str, str]], Result | None] = parsed.run
+    run: Callable[[argparse.Namespace, Mapping[str, str]], Result | int] = parsed.run
     is_step = parsed.command in ("fetch", "export", "build", "serve")
     log = Path(environment.get(TERMINATION_LOG, "/dev/termination-log"))
     try:
@@ -60,18 +60,17 @@ def main(arguments: Sequence[str], environment: MutableMapping[str, str]) -> int
         if is_step:
             termination.write(log, termination.error_message(failure))
         return failure.exit_code
-    if result is not None:
-        message = termination.result_message(result.as_document())
-        termination.write(log, message)
-        sys.stdout.write(message + "\n")
+    if isinstance(result, int):
+        return result
+    message = termination.result_message(result.as_document())
+    termination.write(log, message)
+    sys.stdout.write(message + "\n")
     return ExitCode.DONE
 
 
 def _as_step_error(error: Exception) -> StepError:
     if isinstance(error, StepError):
         return error
-    if isinstance(error, ValidationError):
-        return invalid_settings(f"{error.title} is not valid: {error.errors(include_url=False)[0]['msg']}")
     if isinstance(error, MemoryError):
         return PermanentError(
             PermanentReason.OUT_OF_MEMORY, "the memory limit is too small for this step. Raise engine.jobs.resources."
@@ -156,33 +155,38 @@ def _build(_: argparse.Namespace, environment: Mapping[str, str]) -> Result:
     return _step(build(settings, Progress(sys.stderr)))
 
 
-def _serve(_: argparse.Namespace, environment: Mapping[str, str]) -> None:
+def _serve(_: argparse.Namespace, environment: Mapping[str, str]) -> int:
     settings = ServeSettings.from_environment(environment)
     _configure_logging(settings)
     from embedplane_server import serve  # noqa: PLC0415 -- heavy, by need
 
-    serve.run(settings)
+    return serve.run(settings)
 
 
-def _up(arguments: argparse.Namespace, _: Mapping[str, str]) -> None:
+def _up(arguments: argparse.Namespace, _: Mapping[str, str]) -> int:
     from embedplane_server import up  # noqa: PLC0415 -- heavy, by need
 
-    up.run(arguments)
+    return up.run(arguments)
 
 
-def _describe(arguments: argparse.Namespace, _: Mapping[str, str]) -> None:
+def _describe(arguments: argparse.Namespace, _: Mapping[str, str]) -> int:
     from embedplane_server.inspection import describe_source, source_of  # noqa: PLC0415 -- heavy, by need
 
-    overrides = Overrides.model_validate_json(arguments.overrides)
+    try:
+        overrides = Overrides.model_validate_json(arguments.overrides)
+    except ValidationError as error:
+        raise invalid_settings(f"--overrides: {error.errors(include_url=False)[0]['msg']}") from error
     source = source_of(arguments.model, arguments.revision, arguments.endpoint)
     sys.stdout.write(json.dumps(describe_source(source, overrides).as_document(), indent=2, ensure_ascii=False) + "\n")
+    return ExitCode.DONE
 
 
-def _compare(arguments: argparse.Namespace, _: Mapping[str, str]) -> None:
+def _compare(arguments: argparse.Namespace, _: Mapping[str, str]) -> int:
     from embedplane_server.inspection import compare  # noqa: PLC0415 -- heavy, by need
 
     lines = asyncio.run(compare(arguments.store, arguments.key, arguments.threads))
     sys.stdout.write("\n".join(lines) + "\n")
+    return ExitCode.DONE
 
 
 if __name__ == "__main__":

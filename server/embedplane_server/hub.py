@@ -21,7 +21,10 @@ from huggingface_hub.errors import (
 )
 from huggingface_hub.file_download import http_get
 from huggingface_hub.hf_api import RepoSibling
-from huggingface_hub.utils import build_hf_headers, disable_progress_bars
+from huggingface_hub.utils import (  # type: ignore[attr-defined]  # documented, but not re-exported for type checkers
+    build_hf_headers,
+    disable_progress_bars,
+)
 
 from embedplane_server.errors import (
     PermanentError,

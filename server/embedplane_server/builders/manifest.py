@@ -94,8 +94,9 @@ def engine_entry(key: str, variant: str) -> str:
 
 async def published_variants(store: Store, key: str) -> list[tuple[EngineManifest, Entry]]:
     """Return every variant of an engine that is in the store."""
-    entries = [await store.find(engine_entry(key, variant)) for variant in await store.names(f"engines/{key}")]
-    return [(EngineManifest.model_validate(entry.about), entry) for entry in entries if entry is not None]
+    names = [engine_entry(key, variant) for variant in await store.names(f"engines/{key}")]
+    found = [await store.find_about(name, EngineManifest) for name in names]
+    return [variant for variant in found if variant is not None]
 
 
 async def find_engine(store: Store, key: str, machine: MachineClass) -> tuple[EngineManifest, Entry]:

@@ -114,7 +114,7 @@ async def _make_and_publish(store: Store, order: Order, source: Path, progress: 
         hold_to_floor(manifest, order.settings.minimum_cosine)
         progress.say(f"publishing {order.entry}")
         published = await store.publish(order.entry, folder, files_below(folder), manifest.model_dump(mode="json"))
-    return EngineManifest.model_validate(published.about)
+    return store.about(order.entry, published, EngineManifest)
 
 
 def _make(order: Order, source: Path, folder: Path, progress: Progress) -> EngineManifest:

@@ -57,7 +57,7 @@ class OpenVinoEngine:
     def embed(self, batch: Batch) -> Vectors:
         """Return the vectors; streams share the batch in parts of similar lengths."""
         vectors = np.empty((len(batch.token_ids), self._dimensions), dtype=np.float32)
-        parts = _parts([len(ids) for ids in batch.token_ids], len(self._requests))
+        parts = split_rows([len(ids) for ids in batch.token_ids], len(self._requests))
         try:
             for request, rows in zip(self._requests, parts, strict=False):
                 request.start_async(_padded([batch.token_ids[row] for row in rows]))
@@ -86,7 +86,7 @@ def padded_length(length: int) -> int:
     return -(-length // step) * step
 
 
-def _parts(lengths: Sequence[int], streams: int) -> list[list[int]]:
+def split_rows(lengths: Sequence[int], streams: int) -> list[list[int]]:
     """Cut the rows, ordered by length, into parts of about the same work."""
     rows = sorted(range(len(lengths)), key=lengths.__getitem__)
     count = max(1, min(streams, len(rows), sum(lengths) // _TOKENS_A_STREAM))

@@ -46,8 +46,7 @@ def export_entry(key: str) -> str:
 
 async def find_export(store: Store, key: str) -> tuple[ExportManifest, Entry] | None:
     """Return an export of the store, None when it does not exist."""
-    entry = await store.find(export_entry(key))
-    return None if entry is None else (ExportManifest.model_validate(entry.about), entry)
+    return await store.find_about(export_entry(key), ExportManifest)
 
 
 async def need_export(store: Store, key: str) -> tuple[ExportManifest, Entry]:

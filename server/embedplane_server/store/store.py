@@ -10,18 +10,20 @@ import tempfile
 from collections.abc import AsyncIterator, Collection, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 from urllib.parse import unquote, urlsplit
 
 import obstore
 from obstore.exceptions import AlreadyExistsError, BaseError
 from obstore.store import ObjectStore, from_url
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 
 from embedplane_server.errors import TransientError, TransientReason
 from embedplane_server.store.entries import Entry, StoredFile, stored_files
 
 MANIFEST = "manifest.json"
+
+Content = TypeVar("Content", bound=BaseModel)
 
 
 class Store:
@@ -37,10 +39,20 @@ class Store:
     async def find(self, name: str) -> Entry | None:
         """Return an entry, None when it does not exist."""
         content = await self.read(f"{name}/{MANIFEST}")
-        if content is None:
-            return None
         try:
-            return Entry.model_validate_json(content)
+            return None if content is None else Entry.model_validate_json(content)
+        except ValidationError as error:
+            raise self._damaged(name, f"its {MANIFEST} cannot be read") from error
+
+    async def find_about(self, name: str, model: type[Content]) -> tuple[Content, Entry] | None:
+        """Return what an entry's writer says, as a model, and the entry."""
+        entry = await self.find(name)
+        return None if entry is None else (self.about(name, entry, model), entry)
+
+    def about(self, name: str, entry: Entry, model: type[Content]) -> Content:
+        """Return what an entry's writer says, as a model."""
+        try:
+            return model.model_validate(entry.about)
         except ValidationError as error:
             raise self._damaged(name, f"its {MANIFEST} cannot be read") from error
 

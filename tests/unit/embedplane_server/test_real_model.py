@@ -1,0 +1,195 @@
+"""The real MiniLM through fetch, export and build in one process, held against sentence-transformers."""
+
+import asyncio
+import io
+from dataclasses import dataclass
+
+import numpy as np
+import pytest
+
+from embedplane_server.builders.machine import machine_class
+from embedplane_server.builders.manifest import engine_entry, find_engine
+from embedplane_server.builders.step import build
+from embedplane_server.engines.base import Batch
+from embedplane_server.engines.load import load_engine
+from embedplane_server.errors import PermanentError
+from embedplane_server.export.manifest import TOKENIZER, find_export
+from embedplane_server.fetch import fetch
+from embedplane_server.inspection import compare
+from embedplane_server.progress import Progress
+from embedplane_server.results import BuildResult, FetchResult
+from embedplane_server.settings import (
+    BuildSettings,
+    EngineSettings,
+    ExportSettings,
+    FetchSettings,
+    Overrides,
+    Source,
+)
+from embedplane_server.store import open_store
+from embedplane_server.tokenization import load_tokenizer
+from tests.support.reference import cosines, minilm_folder, reference_model
+from tests.support.texts import texts_up_to
+
+pytestmark = pytest.mark.model
+
+ENGINE = EngineSettings(backend="openvino")
+
+
+@dataclass
+class Steps:
+    """The three steps over one store; what was told while they ran is in `told`."""
+
+    store: str
+    told: io.StringIO
+
+    def fetch(self, **overrides) -> FetchResult:
+        settings = FetchSettings(
+            store=self.store,
+            source=Source(path=minilm_folder()),
+            overrides=Overrides(**overrides),
+            engine=ENGINE,
+        )
+        return asyncio.run(fetch(settings, Progress(self.told)))
+
+    def export(self, fetched: FetchResult, **overrides) -> str:
+        from embedplane_server.export.step import export  # noqa: PLC0415 -- torch, only for these tests
+
+        settings = ExportSettings(
+            store=self.store, model_digest=fetched.digest, overrides=Overrides(**overrides), format="openvino"
+        )
+        return asyncio.run(export(settings, Progress(self.told))).export_key
+
+    def build(self, export_key, engine=ENGINE, minimum_cosine=0.999, **options) -> BuildResult:
+
+        settings = BuildSettings(
+            store=self.store,
+            export_key=export_key,
+            engine=engine,
+            minimum_cosine=minimum_cosine,
+            threads=2,
+            **options,
+        )
+        return asyncio.run(build(settings, Progress(self.told)))
+
+    def directory(self, built: BuildResult):
+        async def found():
+            store = open_store(self.store)
+            manifest, entry = await find_engine(store, built.key, machine_class())
+            return await store.local_directory(engine_entry(built.key, manifest.variant), entry)
+
+        return asyncio.run(found())
+
+
+@pytest.fixture(scope="module")
+def steps(tmp_path_factory):
+    return Steps(f"file://{tmp_path_factory.mktemp('store')}", io.StringIO())
+
+
+@pytest.fixture(scope="module")
+def wide(steps):
+    """MiniLM with a window of 512 tokens: what fetch says, the export's key, the engine."""
+    fetched = steps.fetch(max_sequence_length=512)
+    key = steps.export(fetched, max_sequence_length=512)
+    return fetched, key, steps.build(key)
+
+
+def test_an_engine_is_proven_and_published(wide):
+    _, _, built = wide
+    assert built.conformance.texts >= 64
+    assert built.conformance.minimum_cosine >= 0.999
+    assert built.variant == machine_class().variant
+    assert 512 <= built.max_batch_tokens <= 2048
+
+
+def test_a_second_fetch_finds_export_and_engine(steps, wide):
+    _, key, built = wide
+    again = steps.fetch(max_sequence_length=512)
+    assert again.export_keys == {"openvino": key}
+    assert again.engine == built
+
+
+def test_steps_whose_output_is_in_the_store_are_skipped(steps, wide):
+    fetched, key, built = wide
+    steps.told.truncate(0)
+    assert steps.export(fetched, max_sequence_length=512) == key
+    assert steps.build(key) == built
+    told = steps.told.getvalue()
+    assert told.count("is in the store") == 2
+    assert "tracing" not in told
+    assert "compiling" not in told
+
+
+def test_a_token_budget_of_the_settings_is_reported_but_makes_no_other_engine(steps, wide):
+    _, key, built = wide
+    assert steps.build(key, max_batch_tokens=777) == built.model_copy(update={"max_batch_tokens": 777})
+
+
+@pytest.fixture(scope="module")
+def expected():
+    """Texts of one token to beyond the window: their ids and vectors by sentence-transformers."""
+    texts = texts_up_to(600, 50)
+    reference = reference_model(512)
+    ids = [reference.preprocess([text])["input_ids"][0].tolist() for text in texts]
+    return texts, ids, reference.encode(texts, batch_size=1)
+
+
+def test_token_ids_equal_sentence_transformers(steps, wide, expected):
+    texts, ids, _ = expected
+    tokenizer = load_tokenizer(steps.directory(wide[2]) / TOKENIZER)
+    assert tokenizer.encode_within(texts, 512) == ids
+
+
+@pytest.mark.parametrize("threads", [1, 2, 8])
+def test_vectors_equal_sentence_transformers_alone_and_in_mixed_batches(steps, wide, expected, threads):
+    _, ids, vectors = expected
+    engine = load_engine(steps.directory(wide[2]), threads)
+    alone = np.concatenate([engine.embed(Batch([text])) for text in ids])
+    mixed = np.concatenate([engine.embed(Batch(ids[start::5])) for start in range(5)])
+    order = [row for start in range(5) for row in range(start, 50, 5)]
+    engine.close()
+    assert alone.dtype == np.float32
+    assert cosines(alone, vectors).min() >= 0.999
+    assert cosines(mixed, vectors[order]).min() >= 0.999
+
+
+def test_an_engine_below_the_floor_is_not_published(steps, wide):
+    _, key, _ = wide
+    if not machine_class().has_bfloat16:
+        pytest.skip("only bfloat16 is inexact enough, and this CPU has none")
+    with pytest.raises(PermanentError, match=r"below the floor 1\.0.*float32") as caught:
+        steps.build(key, EngineSettings(backend="openvino", precision="bfloat16"), minimum_cosine=1.0)
+    assert caught.value.reason == "ConformanceFailed"
+    engines = asyncio.run(open_store(steps.store).names("engines"))
+    assert len(engines) == 1
+
+
+def test_float32_is_an_engine_of_its_own(steps, wide):
+    _, key, automatic = wide
+    exact = steps.build(key, EngineSettings(backend="openvino", precision="float32"))
+    assert exact.key != automatic.key
+    assert exact.conformance.minimum_cosine >= 0.999999
+
+
+def test_a_comparison_is_a_table(steps, wide):
+    _, _, built = wide
+    lines = asyncio.run(compare(steps.store, built.key, 2))
+    assert len(lines) == built.conformance.texts + 3
+    assert f"{built.conformance.texts} texts: minimum 0.9999" in lines[-1]
+
+
+def test_other_poolings_prompts_and_no_normalisation_are_exported_exactly(steps):
+    overrides = {
+        "pooling": "cls",
+        "normalize": False,
+        "prompts": {"query": "find: "},
+        "default_prompt": "query",
+        "max_sequence_length": 64,
+    }
+    fetched = steps.fetch(**overrides)
+    assert (fetched.vector_space.pooling, fetched.vector_space.normalized) == ("cls", False)
+    built = steps.build(steps.export(fetched, **overrides))
+    assert built.conformance.minimum_cosine >= 0.999
+    found = asyncio.run(find_export(open_store(steps.store), steps.export(fetched, **overrides)))
+    assert found is not None
+    assert found[0].description.default_prompt_text == "find: "
