@@ -1,8 +1,6 @@
 """A small semantic search: texts and questions become vectors through the openai client, the dot product ranks them."""
 
-import importlib
 from pathlib import Path
-from typing import Any
 
 from hack.cluster.progress import say
 
@@ -18,9 +16,10 @@ QUESTIONS = (
 def show(address: str, model: str) -> None:
     """Print the best texts for each question."""
     texts = TEXTS.read_text().splitlines()
-    openai: Any = importlib.import_module("openai")  # of .venv; the rest of hack/ runs without it
-    client = openai.OpenAI(base_url=f"{address}/v1", api_key="unused")
-    answer = client.embeddings.create(model=model, input=[*texts, *QUESTIONS])
+    from openai import OpenAI  # noqa: PLC0415 - of .venv; the rest of hack/ runs without it
+
+    with OpenAI(base_url=f"{address}/v1", api_key="unused") as client:
+        answer = client.embeddings.create(model=model, input=[*texts, *QUESTIONS])
     vectors = [each.embedding for each in answer.data]
     say(f"  {len(vectors)} vectors of {len(vectors[0])} dimensions, {answer.usage.total_tokens} tokens")
     for question, vector in zip(QUESTIONS, vectors[len(texts) :], strict=True):
