@@ -9,7 +9,7 @@ export PYTHONUNBUFFERED=1 HF_HUB_DISABLE_TELEMETRY=1
 
 hack/check.sh
 
-echo "--- cluster and images, then tests with real weights"
+echo "--- cluster and images"
 # A pristine cluster for each run: what a crashed run left behind goes, pulled images stay.
 [ -n "${EMBEDPLANE_KUBECONTEXT:-}" ] || hack/demo/down --reset
 values=$(mktemp)
@@ -22,4 +22,8 @@ hack/demo/demo prepare --values "$values"
 [ -n "${EMBEDPLANE_KUBECONTEXT:-}" ] || KUBECONFIG=$(hack/cluster/cluster kubeconfig)
 export KUBECONFIG EMBEDPLANE_VALUES="$values"
 
-pytest --durations=25 tests
+echo "--- real weights, a real Prometheus, the chart, a real API server"
+pytest -q -m "model or cluster" tests/unit
+pytest -q tests/chart tests/integration
+echo "--- end to end"
+pytest --durations=15 tests/e2e
