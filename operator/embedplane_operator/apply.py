@@ -8,7 +8,8 @@ import asyncio
 import hashlib
 import json
 import time
-from collections.abc import Callable, Iterable
+from collections import defaultdict
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from embedplane_operator.api.conditions import Reason
@@ -29,6 +30,7 @@ from embedplane_operator.observation import Observation
 from embedplane_operator.render.names import ANNOTATION_TRIGGER
 from embedplane_operator.settings import Settings
 from embedplane_operator.status import Finding, Outlook
+from embedplane_operator.workqueue import Key
 
 SHARED_SECONDS = 60.0
 
@@ -56,7 +58,7 @@ class Applier:
         self._cluster = cluster
         self._settings = settings
         self._clock = clock
-        self._applied: dict[tuple[str, str, str], Applied] = {}
+        self._applied: dict[Key, dict[tuple[str, str], Applied]] = defaultdict(dict)
         self._shared: dict[str, float] = {}
 
     async def carry_out(self, decision: Decision, observed: Observation) -> Manifest | None:
@@ -75,11 +77,9 @@ class Applier:
             raise RefusedError(_finding_of(error)) from error
         return deployment
 
-    def forget(self, observed_namespace: str, names: Iterable[str]) -> None:
+    def forget(self, key: Key) -> None:
         """Drops what is known about the children of a model that is gone."""
-        gone = frozenset(names)
-        for place in [place for place in self._applied if place[1] == observed_namespace and place[2] in gone]:
-            del self._applied[place]
+        self._applied.pop(key, None)
 
     async def _apply_shared(self, namespace: str, manifests: tuple[Manifest, ...]) -> None:
         """Once a minute per namespace, whichever of its models comes round."""
@@ -119,18 +119,18 @@ class Applier:
         new = []
         for manifest, now in zip(manifests, current, strict=True):
             self._check_owner(now, model)
-            known = self._applied.get(_place(manifest))
+            known = self._applied[_key_of(manifest, model)].get(_place(manifest))
             if known is None or known.digest != _digest(manifest):
                 new.append(manifest)
         await asyncio.gather(*(self._cluster.apply(manifest, dry_run=True) for manifest in new))
 
     async def _apply(self, manifest: Manifest, current: Manifest | None, model: EmbeddingModel | None) -> Manifest:
         self._check_owner(current, model)
-        place, digest = _place(manifest), _digest(manifest)
-        if current is not None and self._applied.get(place) == Applied(digest, current["metadata"]["resourceVersion"]):
+        memory, place, digest = self._applied[_key_of(manifest, model)], _place(manifest), _digest(manifest)
+        if current is not None and memory.get(place) == Applied(digest, current["metadata"]["resourceVersion"]):
             return current
         result = await self._cluster.apply(manifest)
-        self._applied[place] = Applied(digest, result["metadata"]["resourceVersion"])
+        memory[place] = Applied(digest, result["metadata"]["resourceVersion"])
         return {**result, "kind": manifest["kind"], "apiVersion": manifest["apiVersion"]}
 
     def _check_owner(self, current: Manifest | None, model: EmbeddingModel | None) -> None:
@@ -138,7 +138,7 @@ class Applier:
             return
         if refused := ownership_refusal(current, model, self._settings):
             raise RefusedError(refused)
-        if "deletionTimestamp" in current["metadata"]:
+        if "deletionTimestamp" in current["metadata"] or (model and _belongs_to_a_former(current, model)):
             raise EmbedplaneError(f"{current['kind']} {current['metadata']['name']} is still being deleted")
 
     async def _current(self, manifest: Manifest) -> Manifest | None:
@@ -189,8 +189,19 @@ def _finding_of(error: ClusterError) -> Finding:
     return Finding("False", Reason.CLUSTER_REFUSED, words)
 
 
-def _place(manifest: Manifest) -> tuple[str, str, str]:
-    return manifest["kind"], manifest["metadata"]["namespace"], manifest["metadata"]["name"]
+def _belongs_to_a_former(current: Manifest, model: EmbeddingModel) -> bool:
+    """True for a child of a deleted model of the same name: the garbage collector is about to take it."""
+    controllers = [owner for owner in current["metadata"].get("ownerReferences") or () if owner.get("controller")]
+    return any(owner.get("uid") != model.metadata.uid for owner in controllers)
+
+
+def _key_of(manifest: Manifest, model: EmbeddingModel | None) -> Key:
+    """Whose child it is; an object of the namespace is nobody's."""
+    return Key(manifest["metadata"]["namespace"], model.metadata.name if model else "")
+
+
+def _place(manifest: Manifest) -> tuple[str, str]:
+    return manifest["kind"], manifest["metadata"]["name"]
 
 
 def _digest(manifest: Manifest) -> str:

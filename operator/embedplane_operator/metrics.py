@@ -1,8 +1,32 @@
 """The operator's own metrics, in a registry of their own. The servers' metrics are the server package's."""
 
+from collections.abc import Callable, Iterator, Mapping
+
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client.core import CounterMetricFamily
+from prometheus_client.registry import Collector
 
 from embedplane_operator.workqueue import Key
+
+AUTOSCALER_COUNTS = {
+    "ticks": "Looks of the autoscaler at all models",
+    "prometheus_failures": "Ticks without an answer of Prometheus",
+    "cluster_failures": "Calls of the autoscaler that the API server refused or did not answer",
+    "changes": "Changes of replicas",
+}
+
+
+class AutoscalerCounts(Collector):
+    """Shows what the autoscaler counts itself."""
+
+    def __init__(self, read: Callable[[], Mapping[str, int]]) -> None:
+        self._read = read
+
+    def collect(self) -> Iterator[CounterMetricFamily]:
+        """Yields one counter per number."""
+        counts = self._read()
+        for name, text in AUTOSCALER_COUNTS.items():
+            yield CounterMetricFamily(f"embedplane_operator_autoscaler_{name}", text, value=counts[name])
 
 
 class Metrics:

@@ -3,9 +3,11 @@
 `decide/` knows what should be, `apply.py` does it, `report.py` says it; here is only the order.
 """
 
+import logging
 import random
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from embedplane_operator.api.base import manifest_of
@@ -30,6 +32,8 @@ from embedplane_operator.settings import Settings
 from embedplane_operator.status import transitions
 from embedplane_operator.workqueue import Key
 
+logger = logging.getLogger(__name__)
+
 LOOK_AGAIN_REFUSED = 15.0
 RESYNC_JITTER = 0.2
 
@@ -39,19 +43,28 @@ def utc_now() -> datetime:
     return datetime.now(UTC).replace(microsecond=0)
 
 
+@dataclass(frozen=True)
+class Channels:
+    """What a reconcile shares with the rest of the process."""
+
+    index: ModelIndex
+    reports: ScalingReports
+    recorder: Recorder
+    metrics: Metrics
+
+
 class Reconciler:
     """Brings one model at a time to what its spec says."""
 
     def __init__(
-        self, cluster: Cluster, settings: Settings, index: ModelIndex, reports: ScalingReports, recorder: Recorder,
-        metrics: Metrics, now: Callable[[], datetime] = utc_now,
-    ) -> None:  # fmt: skip
+        self, cluster: Cluster, settings: Settings, channels: Channels, now: Callable[[], datetime] = utc_now
+    ) -> None:
         self._cluster = cluster
         self._settings = settings
-        self._index = index
-        self._reports = reports
-        self._recorder = recorder
-        self._metrics = metrics
+        self._index = channels.index
+        self._reports = channels.reports
+        self._recorder = channels.recorder
+        self._metrics = channels.metrics
         self._now = now
         self._observer = Observer(cluster)
         self._applier = Applier(cluster, settings)
@@ -121,10 +134,12 @@ class Reconciler:
         except NotFoundError:
             return
         for note in transitions(before, after):
+            logger.info("%s/%s: %s: %s", metadata["namespace"], metadata["name"], note.reason, note.message)
             await self._recorder.record(body, note)
 
     def _forget(self, key: Key) -> None:
         self._index.forget(key)
+        self._applier.forget(key)
         self._metrics.forget(key)
         self._reports.forget(key)
 

@@ -11,7 +11,7 @@ import os
 import signal
 import socket
 from collections.abc import AsyncIterator, Coroutine
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import kopf
@@ -26,9 +26,9 @@ from embedplane_operator.handlers import register, watch_settings
 from embedplane_operator.health import Addresses, HealthServer, Pulse
 from embedplane_operator.index import ModelIndex
 from embedplane_operator.lease import Leadership, LeaseTerms
-from embedplane_operator.metrics import Metrics
+from embedplane_operator.metrics import AutoscalerCounts, Metrics
 from embedplane_operator.prometheus import Endpoint, Prometheus
-from embedplane_operator.reconcile import Reconciler
+from embedplane_operator.reconcile import Channels, Reconciler
 from embedplane_operator.scalables import ServerScales
 from embedplane_operator.settings import Settings
 from embedplane_operator.workqueue import WorkQueue
@@ -91,9 +91,10 @@ async def _lead(parts: Parts, stop: asyncio.Event) -> None:
 async def _work(parts: Parts, leadership: Leadership, stop: asyncio.Event) -> None:
     """Starts everything that acts, and returns when told to stop, with all of it stopped."""
     scales = ServerScales(parts.cluster, parts.settings.installation, parts.settings.watch_namespaces)
-    recorder = Recorder(parts.cluster, _identity())
-    reconciler = Reconciler(parts.cluster, parts.settings, parts.index, parts.reports, recorder, parts.metrics)
+    channels = Channels(parts.index, parts.reports, Recorder(parts.cluster, _identity()), parts.metrics)
+    reconciler = Reconciler(parts.cluster, parts.settings, channels)
     autoscaler = _autoscaler(parts, scales)
+    parts.metrics.registry.register(AutoscalerCounts(lambda: asdict(autoscaler.counts)))
     parts.pulse.expect("watch", None)
     parts.pulse.expect("workers", STUCK_SECONDS)
     parts.pulse.expect("autoscaler", max(120.0, parts.settings.scaling.tick_seconds * 8))

@@ -114,8 +114,8 @@ class OperatorProcess:
 @contextmanager
 def running(folder: Path, namespace: str, **changes: Any) -> Iterator[OperatorProcess]:
     """An operator for the length of a block."""
-    operator = OperatorProcess(folder, namespace, changes).start()
+    operator = OperatorProcess(folder, namespace, changes)
     try:
-        yield operator
+        yield operator.start()
     finally:
         operator.kill()

@@ -10,7 +10,7 @@ from embedplane_operator.events import Recorder
 from embedplane_operator.index import ModelIndex
 from embedplane_operator.kinds import Manifest
 from embedplane_operator.metrics import Metrics
-from embedplane_operator.reconcile import Reconciler
+from embedplane_operator.reconcile import Channels, Reconciler
 from embedplane_operator.settings import Settings
 from embedplane_operator.workqueue import Key
 from tests.support.fake_cluster import FakeCluster
@@ -70,10 +70,8 @@ class World:
         """Another operator process: nothing of the old one's memory is left."""
         self.settings = settings or self.settings
         self.reports, self.index = ScalingReports(), ModelIndex()
-        recorder = Recorder(self.cluster, "operator-0")
-        self.reconciler = Reconciler(
-            self.cluster, self.settings, self.index, self.reports, recorder, Metrics(), lambda: self.now
-        )
+        channels = Channels(self.index, self.reports, Recorder(self.cluster, "operator-0"), Metrics())
+        self.reconciler = Reconciler(self.cluster, self.settings, channels, lambda: self.now)
 
     def model(self, spec: dict[str, Any] | None = None, **metadata: Any) -> Manifest:
         """Creates the model, or changes its spec as a user would: the generation goes up."""

@@ -2,6 +2,9 @@
 
 import json
 
+import pytest
+
+from embedplane_operator.errors import EmbedplaneError
 from tests.support.world import ENGINE, HUB, SPACE_A, World, fetched, name_of
 
 
@@ -217,6 +220,22 @@ async def test_a_model_that_is_gone_is_forgotten() -> None:
     assert await world.reconcile() is None
 
     assert world.index.shared_jobs(("search", "minilm")) is None  # type: ignore[arg-type]  # a plain pair equals a Key
+
+
+async def test_children_of_a_deleted_model_of_the_same_name_are_waited_for() -> None:
+    world = World()
+    await world.serve()
+    former = world.deployment()
+    owner = {**former["metadata"]["ownerReferences"][0], "uid": "former"}
+    world.cluster.put({**former, "metadata": {**former["metadata"], "ownerReferences": [owner]}})
+    world.restart()
+
+    with pytest.raises(EmbedplaneError, match="still being deleted"):
+        await world.reconcile()
+
+    del world.cluster.objects["Deployment", "search", "minilm-aaaaaaaa"]
+    await world.settle()
+    assert world.deployment()["metadata"]["ownerReferences"][0]["uid"] == "uid-of-minilm"
 
 
 async def test_a_suspended_model_is_left_as_it_is() -> None:

@@ -10,7 +10,7 @@ import pytest
 from embedplane_operator.handlers import register, watch_settings
 from embedplane_operator.health import Addresses, HealthServer, Pulse
 from embedplane_operator.index import ModelIndex
-from embedplane_operator.metrics import Metrics
+from embedplane_operator.metrics import AutoscalerCounts, Metrics
 from embedplane_operator.workqueue import Key, WorkQueue
 
 MINILM, OTHER = Key("search", "minilm"), Key("search", "other")
@@ -72,6 +72,15 @@ def test_only_plain_event_handlers_are_registered() -> None:
     assert len(registry._watching.get_all_handlers()) == 6
     assert registry._changing.get_all_handlers() == []
     assert registry._spawning.get_all_handlers() == []
+
+
+def test_the_autoscaler_s_counts_are_shown() -> None:
+    metrics = Metrics()
+    metrics.registry.register(
+        AutoscalerCounts(lambda: {"ticks": 5, "prometheus_failures": 2, "cluster_failures": 0, "changes": 1})
+    )
+
+    assert "embedplane_operator_autoscaler_prometheus_failures_total 2.0" in metrics.render().decode()
 
 
 class Clock:
