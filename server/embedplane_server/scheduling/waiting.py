@@ -13,6 +13,8 @@ from embedplane_server.scheduling.work import Lane, Unit, Work
 
 MAX_SPREAD_SECONDS = 10.0
 """No input is due later than this after its arrival, however large its request."""
+LENGTH_STEP = 8
+"""Lengths that differ by less than this are the same here: engines pad to such steps themselves."""
 BATCH_OVERHEAD_TOKENS = 64
 """What starting a batch costs, in tokens that could be computed instead."""
 INTERACTIVE_BATCHES_PER_BULK_BATCH = 3
@@ -20,7 +22,7 @@ INTERACTIVE_BATCHES_PER_BULK_BATCH = 3
 
 
 class WaitingLane:
-    """The waiting inputs of one lane, by length and due time."""
+    """The waiting inputs of one lane, by length (rounded up to `LENGTH_STEP`) and due time."""
 
     def __init__(self) -> None:
         self._by_length: dict[int, list[tuple[float, int, Unit]]] = {}
@@ -32,7 +34,7 @@ class WaitingLane:
         before = 0
         for index, ids in enumerate(work.token_ids):
             due = work.arrived + min(before / tokens_per_second, MAX_SPREAD_SECONDS)
-            heappush(self._at(len(ids)), (due, next(self._sequence), Unit(work, index)))
+            heappush(self._at(-(-len(ids) // LENGTH_STEP) * LENGTH_STEP), (due, next(self._sequence), Unit(work, index)))
             before += len(ids)
 
     def __bool__(self) -> bool:
