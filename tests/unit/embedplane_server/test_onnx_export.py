@@ -1,0 +1,46 @@
+"""The portable graph for GPU backends: ONNX of the real MiniLM, run and held against sentence-transformers."""
+
+import asyncio
+import io
+
+import numpy as np
+import openvino
+import pytest
+
+from embedplane_server.export.manifest import ONNX_GRAPH, TOKENIZER, export_entry
+from embedplane_server.fetch import fetch
+from embedplane_server.progress import Progress
+from embedplane_server.settings import EngineSettings, ExportSettings, FetchSettings, Overrides, Source
+from embedplane_server.store import open_store
+from embedplane_server.tokenization import load_tokenizer
+from tests.support.reference import cosines, minilm_folder, reference_model
+from tests.support.texts import texts_up_to
+
+pytestmark = pytest.mark.model
+
+
+async def exported_folder(store: str):
+    from embedplane_server.export.step import export  # noqa: PLC0415 -- torch, only for this test
+
+    progress = Progress(io.StringIO())
+    engine = EngineSettings(backend="tensorrt")
+    source = Source(path=minilm_folder())
+    fetched = await fetch(FetchSettings(store=store, source=source, overrides=Overrides(), engine=engine), progress)
+    settings = ExportSettings(store=store, model_digest=fetched.digest, overrides=Overrides(), format="onnx")
+    result = await export(settings, progress)
+    return await open_store(store).local_directory(export_entry(result.export_key))
+
+
+def test_the_onnx_graph_gives_the_vectors_of_sentence_transformers(tmp_path):
+    folder = asyncio.run(exported_folder(f"file://{tmp_path}"))
+    graph = openvino.Core().compile_model(folder / ONNX_GRAPH, "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
+    texts = texts_up_to(120, 12)
+    rows = load_tokenizer(folder / TOKENIZER).encode(texts)
+    mask = np.array([[1] * len(row) + [0] * (max(map(len, rows)) - len(row)) for row in rows], dtype=np.int64)
+    ids = np.zeros_like(mask)
+    for index, row in enumerate(rows):
+        ids[index, : len(row)] = row
+
+    vectors = graph({"input_ids": ids, "attention_mask": mask})[0]
+
+    assert cosines(vectors, reference_model().encode(texts)).min() >= 0.99999
