@@ -12,6 +12,7 @@ from embedplane_operator.render.names import url_of
 from embedplane_operator.servers import Servers
 from embedplane_operator.status import Finding, Findings, Outlook, conditions, summarize
 
+NOT_SERVING = Finding("False", Reason.NOT_SERVING, "there is no Deployment to scale yet")
 RUNNING = frozenset({Reason.FETCH_RUNNING, Reason.EXPORT_RUNNING, Reason.BUILD_RUNNING})
 
 
@@ -21,7 +22,7 @@ def render_status(
     """The full status; equal to the one before when nothing changed."""
     before, generation = model.status, model.metadata.generation
     is_deployed = decision.serves is not None
-    active = _scaling_active(scaling if is_deployed else None, is_deployed=is_deployed)
+    active = _scaling_active(scaling, before) if is_deployed else NOT_SERVING
     findings = replace(decision.findings, by_type={**decision.findings.by_type, ConditionType.SCALING_ACTIVE: active})
     return EmbeddingModelStatus(
         observed_generation=generation,
@@ -33,7 +34,7 @@ def render_status(
         replicas=servers.replicas,
         ready_replicas=servers.ready,
         url=url_of(model) if is_deployed else None,
-        scaling=_scaling_status(scaling) if scaling and is_deployed else None,
+        scaling=(_scaling_status(scaling) if scaling else before.scaling) if is_deployed else None,
     )
 
 
@@ -57,12 +58,14 @@ def invalid_status(before: EmbeddingModelStatus, generation: int, problem: str, 
     )
 
 
-def _scaling_active(scaling: ScalingReport | None, *, is_deployed: bool) -> Finding:
-    if not is_deployed:
-        return Finding("False", Reason.NOT_SERVING, "there is no Deployment to scale yet")
-    if scaling is None:
-        return Finding("Unknown", Reason.PENDING, "the autoscaler has not looked at the model yet")
-    return Finding("True" if scaling.active else "False", scaling.reason, scaling.message)
+def _scaling_active(scaling: ScalingReport | None, before: EmbeddingModelStatus) -> Finding:
+    if scaling is not None:
+        return Finding("True" if scaling.active else "False", scaling.reason, scaling.message)
+    # a new process has not looked yet: what the last one said stands until it has
+    for condition in before.conditions:
+        if condition.type == ConditionType.SCALING_ACTIVE and condition.reason != Reason.NOT_SERVING:
+            return Finding(condition.status, condition.reason, condition.message)
+    return Finding("Unknown", Reason.PENDING, "the autoscaler has not looked at the model yet")
 
 
 def _scaling_status(scaling: ScalingReport) -> ScalingStatus:

@@ -58,7 +58,11 @@ def test_a_model_is_served_survives_restarts_untouched_and_goes_with_its_childre
         wait_for("the Jobs are gone", lambda: not namespace.list("jobs"), within=30)
         events = {event["reason"] for event in namespace.list("events.events.k8s.io")}
         assert {"FetchRunning", "Resolved", "Published", "Serving"} <= events
-        wait_for("the reports rest", lambda: namespace.condition("minilm", "ScalingActive"))
+        unknown = {"status": "Unknown"}
+        wait_for(
+            "the autoscaler looked",
+            lambda: (namespace.condition("minilm", "ScalingActive") or unknown)["status"] != "Unknown",
+        )
         operator.kill()
 
     before = versions(namespace)

@@ -4,7 +4,9 @@ import json
 
 import pytest
 
+from embedplane_operator.autoscale.report import ScalingReport
 from embedplane_operator.errors import EmbedplaneError
+from embedplane_operator.workqueue import Key
 from tests.support.world import ENGINE, HUB, SPACE_A, World, fetched, name_of
 
 
@@ -61,6 +63,11 @@ async def test_a_model_at_rest_is_only_read() -> None:
 async def test_a_restarted_operator_changes_nothing() -> None:
     world = World()
     await world.serve()
+    report = ScalingReport(1, "ScalingFollowsLoad", "one replica is enough", active=True, queued_tokens=0)
+    world.reports.set(Key("search", "minilm"), report)
+    await world.settle()
+    assert world.says("ScalingActive") == ("True", "ScalingFollowsLoad")
+    assert world.status["scaling"]["desiredReplicas"] == 1
     before = {name: stored["metadata"]["resourceVersion"] for name, stored in world.cluster.objects.items()}
 
     world.restart()
