@@ -5,9 +5,13 @@ Nothing listens before the engine was proven, so a server that answers at all is
 
 import asyncio
 import logging
-from collections.abc import Callable
+import signal
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from types import FrameType
+from typing import NoReturn
 
 from embedplane_server.app import create_app, queue_limits
 from embedplane_server.builders.conformance import References, load_references, measure
@@ -39,19 +43,34 @@ class Loaded:
 
 def run(settings: ServeSettings, on_ready: Callable[[int], None] = lambda _: None) -> int:
     """Serve until SIGTERM or SIGINT and return the exit code; `on_ready` gets the port."""
-    loaded = load(settings)
-    application = create_app(settings, loaded.engine, loaded.tokenizer, loaded.manifest)
-    with listen(settings.host, settings.port) as socket:
-        port = int(socket.getsockname()[1])
+    with ending_on_sigterm():
+        loaded = load(settings)
+        application = create_app(settings, loaded.engine, loaded.tokenizer, loaded.manifest)
+        with listen(settings.host, settings.port) as socket:
+            port = int(socket.getsockname()[1])
 
-        def ready() -> None:
-            logger.info("serving %s on port %d", settings.model_name, port)
-            on_ready(port)
+            def ready() -> None:
+                logger.info("serving %s on port %d", settings.model_name, port)
+                on_ready(port)
 
-        http_server(application, settings, ready).run(sockets=[socket])
+            http_server(application, settings, ready).run(sockets=[socket])
     loaded.engine.close()
     logger.info("finished")
     return ExitCode.DONE
+
+
+@contextmanager
+def ending_on_sigterm() -> Iterator[None]:
+    """Let SIGTERM end the process at once until the HTTP server drains on it; a container's first process ignores it."""
+
+    def end(_: int, __: FrameType | None) -> NoReturn:
+        raise SystemExit(ExitCode.DONE)
+
+    before = signal.signal(signal.SIGTERM, end)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def load(settings: ServeSettings) -> Loaded:

@@ -34,7 +34,8 @@ class WaitingLane:
         before = 0
         for index, ids in enumerate(work.token_ids):
             due = work.arrived + min(before / tokens_per_second, MAX_SPREAD_SECONDS)
-            heappush(self._at(-(-len(ids) // LENGTH_STEP) * LENGTH_STEP), (due, next(self._sequence), Unit(work, index)))
+            length = -(-len(ids) // LENGTH_STEP) * LENGTH_STEP
+            heappush(self._at(length), (due, next(self._sequence), Unit(work, index)))
             before += len(ids)
 
     def __bool__(self) -> bool:

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import signal
 from dataclasses import replace
 from pathlib import Path
 
@@ -80,6 +81,14 @@ def test_the_queue_holds_ten_seconds_of_a_fast_engine_unless_settings_say_otherw
     limits = queue_limits(serve_settings(max_queued_tokens=7, max_batch_tokens=5), fast)
     assert (limits.max_queued_tokens, limits.max_batch_tokens) == (7, 5)
     assert queue_limits(serve_settings(), fast).max_batch_tokens == 256
+
+
+def test_a_signal_while_the_engine_is_loaded_ends_the_process_at_once():
+    before = signal.getsignal(signal.SIGTERM)
+    with pytest.raises(SystemExit) as end, serve.ending_on_sigterm():
+        signal.raise_signal(signal.SIGTERM)
+    assert end.value.code == 0
+    assert signal.getsignal(signal.SIGTERM) is before
 
 
 def test_a_store_without_a_fitting_engine_ends_with_66(environment):
