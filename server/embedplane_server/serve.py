@@ -61,7 +61,7 @@ def run(settings: ServeSettings, on_ready: Callable[[int], None] = lambda _: Non
 
 @contextmanager
 def ending_on_sigterm() -> Iterator[None]:
-    """Let SIGTERM end the process at once until the HTTP server drains on it; a container's first process ignores it."""
+    """Let SIGTERM end the process until the HTTP server drains on it: a container's first process would ignore it."""
 
     def end(_: int, __: FrameType | None) -> NoReturn:
         raise SystemExit(ExitCode.DONE)
