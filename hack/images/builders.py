@@ -84,6 +84,7 @@ class Buildah:
         _run(["buildah", "rmi", tag], self._environment(), check=False)  # another image may build on it: then it stays
 
     def prune(self) -> None:
+        _run(["buildah", "rm", "--all"], self._environment(), check=False)  # what a killed build left
         _run(["buildah", "rmi", "--prune", "--force"], self._environment(), check=False)
 
     def import_root(self, root: Path, tag: str) -> None:
