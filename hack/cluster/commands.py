@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 
 from hack.cluster import lifecycle, toolchain
 from hack.cluster.layout import Layout
-from hack.cluster.progress import SetupError, complain, say, step
+from hack.cluster.progress import SetupError, complain, say
 from hack.cluster.status import print_status
 
 
@@ -58,8 +58,8 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _build(layout: Layout, options: argparse.Namespace) -> int:
-    with step("binaries"):
-        toolchain.build(layout, options.tools)
+    toolchain.build(layout, options.tools)
+    say(f"in {layout.binaries}: {', '.join(tool.name for tool in toolchain.chosen(options.tools))}")
     return 0
 
 

@@ -48,7 +48,7 @@ def ensure_base(builder: Buildah) -> str:
 
 def _debootstrap(root: Path) -> None:
     root.parent.mkdir(parents=True, exist_ok=True)
-    # In a mount namespace: a killed debootstrap then leaves no /proc mounted below the folder that is deleted next time.
+    # In a mount namespace: a killed debootstrap then leaves no /proc mounted in what is deleted next time.
     isolated = ["unshare", "--mount", "debootstrap", "--variant=minbase", f"--include={','.join(PACKAGES)}"]
     command = [*isolated, SUITE, str(root), _mirror()]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
