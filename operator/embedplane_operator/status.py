@@ -135,7 +135,8 @@ def _condition(
     )
 
 
-QUIET = frozenset({ConditionType.RECONCILING, ConditionType.STALLED})
+QUIET_TYPES = frozenset({ConditionType.RECONCILING, ConditionType.STALLED})
+QUIET_REASONS = frozenset({Reason.PENDING, Reason.NOT_SERVING, Reason.UNCHANGED})
 
 
 def transitions(before: EmbeddingModelStatus, after: EmbeddingModelStatus) -> list[Note]:
@@ -145,7 +146,7 @@ def transitions(before: EmbeddingModelStatus, after: EmbeddingModelStatus) -> li
     for condition in after.conditions:
         previous = known.get(condition.type)
         is_news = previous is None or (previous.status, previous.reason) != (condition.status, condition.reason)
-        if condition.type in QUIET or not is_news or condition.reason == Reason.PENDING:
+        if condition.type in QUIET_TYPES or condition.reason in QUIET_REASONS or not is_news:
             continue
         is_warning = condition.status == "False" and condition.reason not in _NORMAL_STEPS
         note = Note(condition.reason, condition.message, "Warning" if is_warning else "Normal")
@@ -160,7 +161,6 @@ _NORMAL_STEPS = frozenset(
         Reason.BUILD_RUNNING,
         Reason.ROLLOUT_RUNNING,
         Reason.SUSPENDED,
-        Reason.NOT_SERVING,
         Reason.SCALING_PAUSED,
         Reason.SCALING_DISABLED,
         Reason.SCALING_FIXED,
