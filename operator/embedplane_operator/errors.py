@@ -1,15 +1,15 @@
 """Every error of the operator, each with its verdict: after how many seconds trying again makes sense.
 
 EmbedplaneError
-├── InvalidObjectError            the EmbeddingModel cannot be read: nothing to do until it changes
-├── LeaseLostError                another process may lead by now: end
-└── ClusterError             what the API server said, or that it said nothing
-    ├── ClusterUnavailableError   no answer, 5xx, 429, expired token: soon again
-    ├── ConflictError             a stale version or another object by now: at once again, from the start
+├── InvalidObjectError           the EmbeddingModel cannot be read: nothing to do until it changes
+├── LeaseLostError               another process may lead by now: end
+└── ClusterError                 what the API server said, or that it said nothing
+    ├── ClusterUnavailableError  no answer, 5xx, 429, expired token: soon again
+    ├── ConflictError            a stale version or another object by now: at once again, from the start
     │   └── AlreadyExistsError
     ├── NotFoundError
-    ├── ForbiddenError            rights or quota are missing: slowly again
-    └── RejectedError             400 or 422: the same request will fail again
+    ├── ForbiddenError           rights or quota are missing: slowly again
+    └── RejectedError            400 or 422: the same request will fail again
 Client errors are translated in `cluster.py`; reasons of conditions are in `api/conditions.py`.
 """
 
