@@ -10,12 +10,14 @@ from typing import Any
 
 from hack.cluster import lifecycle, toolchain
 from hack.cluster.debian import CLUSTER_PACKAGES, IMAGE_PACKAGES, install_missing
-from hack.cluster.layout import HOST_ADDRESS, PROMETHEUS, REGISTRY, Layout
+from hack.cluster.layout import HOST_ADDRESS, PROMETHEUS, REGISTRY, REPOSITORY, Layout
 from hack.cluster.progress import SetupError, require_room, say, step
 from hack.images.builders import docker_answers
 from hack.images.publish import build_all, gigabytes_to_build, load_into_kind, push_all
 
 KIND_CLUSTER = "embedplane"
+KIND_MANIFEST = REPOSITORY / "hack" / "demo" / "prometheus.yaml"
+KIND_PROMETHEUS = "http://prometheus.monitoring:9090"
 
 # What stays after a first set-up: binaries, build storage, registry, the images on the nodes.
 SETTLED_GIGABYTES = 16
@@ -53,7 +55,7 @@ def choose_target(layout: Layout) -> Target:
         prometheus = os.environ.get("EMBEDPLANE_PROMETHEUS", "")
         return Target("context", default, context, layout.binaries, host, prometheus)
     if docker_answers() and shutil.which("kind"):
-        return Target("kind", default, f"kind-{KIND_CLUSTER}", layout.binaries, _docker_gateway())
+        return Target("kind", default, f"kind-{KIND_CLUSTER}", layout.binaries, _docker_gateway(), KIND_PROMETHEUS)
     return Target("local", layout.kubeconfig, "embedplane", layout.binaries, HOST_ADDRESS, PROMETHEUS)
 
 
@@ -72,7 +74,7 @@ def prepare(layout: Layout) -> tuple[Target, Values]:
             toolchain.build(layout)
             lifecycle.up(layout)
         else:
-            toolchain.build(layout, ["helm"])
+            _build_missing_clients(layout)
             _ensure_cluster(target)
         built = images.result()
     if target.kind == "kind":
@@ -95,6 +97,13 @@ def _check_room(layout: Layout) -> None:
     require_room(layout.cache, needed, "the set-up")
 
 
+def _build_missing_clients(layout: Layout) -> None:
+    """Build kubectl and helm where the PATH has none; who has a cluster usually has both."""
+    missing = [tool for tool, program in (("hyperkube", "kubectl"), ("helm", "helm")) if not shutil.which(program)]
+    if missing:
+        toolchain.build(layout, missing)
+
+
 def _ensure_cluster(target: Target) -> None:
     if target.kind != "kind":
         return
@@ -102,7 +111,9 @@ def _ensure_cluster(target: Target) -> None:
     if KIND_CLUSTER not in listed.split():
         with step("kind create cluster"):
             subprocess.run(["kind", "create", "cluster", "--name", KIND_CLUSTER], check=True)
-    say("kind has no Prometheus: replicas stay as they are")
+    with step("kubectl apply -f hack/demo/prometheus.yaml"):
+        command = ["kubectl", "--context", target.context, "apply", "-f", str(KIND_MANIFEST)]
+        subprocess.run(command, check=True, env=target.environment)
 
 
 def _registry(target: Target) -> str:

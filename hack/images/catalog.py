@@ -16,7 +16,7 @@ class Image:
     dockerfile: Path
     source: Path
     gigabytes: float
-    """Peak of the disk that building its dependencies takes: downloads, the layer, its temporary tar, the commit."""
+    """Peak of the disk that building its dependencies takes (measured): the layer, its temporary tar, the commit."""
     minutes: int
     """About how long that takes on two cores."""
 
@@ -31,7 +31,7 @@ SERVER_SOURCE = REPOSITORY / "server" / "embedplane_server"
 IMAGES = (
     Image("operator", REPOSITORY / "operator" / "Dockerfile", REPOSITORY / "operator" / "embedplane_operator", 1.5, 1),
     Image("server", SERVER_DOCKERFILE, SERVER_SOURCE, 3, 1),
-    Image("exporter", SERVER_DOCKERFILE, SERVER_SOURCE, 22, 6),
+    Image("exporter", SERVER_DOCKERFILE, SERVER_SOURCE, 16, 4),
 )
 
 
