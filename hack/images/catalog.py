@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from hack.cluster.layout import REPOSITORY
+from hack.images.lockfile import locked_packages
 
 
 @dataclass(frozen=True)
@@ -15,6 +16,8 @@ class Image:
     name: str
     dockerfile: Path
     source: Path
+    extras: tuple[str, ...]
+    """What it takes from uv.lock."""
     gigabytes: float
     """Peak of the disk that building its dependencies takes (measured): the layer, its temporary tar, the commit."""
     minutes: int
@@ -29,15 +32,23 @@ SERVER_DOCKERFILE = REPOSITORY / "server" / "Dockerfile"
 SERVER_SOURCE = REPOSITORY / "server" / "embedplane_server"
 
 IMAGES = (
-    Image("operator", REPOSITORY / "operator" / "Dockerfile", REPOSITORY / "operator" / "embedplane_operator", 1.5, 1),
-    Image("server", SERVER_DOCKERFILE, SERVER_SOURCE, 3, 1),
-    Image("exporter", SERVER_DOCKERFILE, SERVER_SOURCE, 16, 4),
+    Image(
+        "operator",
+        REPOSITORY / "operator" / "Dockerfile",
+        REPOSITORY / "operator" / "embedplane_operator",
+        ("operator",),
+        1.5,
+        1,
+    ),
+    Image("server", SERVER_DOCKERFILE, SERVER_SOURCE, ("server",), 3, 1),
+    Image("exporter", SERVER_DOCKERFILE, SERVER_SOURCE, ("server", "exporter"), 16, 4),
 )
 
 
 def dependency_key(image: Image, base: str, torch_index: str) -> str:
     """Return the key of an image without its source."""
-    parts = [base.encode(), image.dockerfile.read_bytes(), (REPOSITORY / "uv.lock").read_bytes()]
+    packages = locked_packages((REPOSITORY / "uv.lock").read_text(), image.extras)
+    parts = [base.encode(), image.dockerfile.read_bytes(), *(line.encode() for line in packages)]
     if image.name == "exporter":
         parts.append(torch_index.encode())
     return _short_hash([image.name.encode(), *parts])

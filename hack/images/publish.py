@@ -86,6 +86,7 @@ def build_all(layout: Layout, names: tuple[str, ...] = ()) -> list[Built]:
         _announce(layout, shop, planned)
         for built in planned:
             _build(shop, built)
+        _remove_outdated(shop, planned)
         return planned
 
 
@@ -108,12 +109,17 @@ def _announce(layout: Layout, shop: Workshop, planned: list[Built]) -> None:
         cost = f"about {image.minutes} min, {image.gigabytes:g} GB at the peak"
         say(f"  image {image.name}: dependencies to build, {cost}")
     require_room(layout.cache, max(each.image.gigabytes for each in missing), "building images")
-    # What earlier lock files left goes first: it may be the room that is needed.
+
+
+def _remove_outdated(shop: Workshop, planned: list[Built]) -> None:
+    """Remove what earlier keys of these images left. After the build, which may still take unchanged layers from it."""
     current = {_dependency_tag(each) for each in planned} | {each.tag for each in planned} | {shop.base}
-    for tag in shop.builder.tags():
-        if tag.startswith(f"{LOCAL}/") and tag not in current and _is_of(tag, planned):
+    outdated = [tag for tag in shop.builder.tags() if tag.startswith(f"{LOCAL}/") and tag not in current]
+    for tag in outdated:
+        if _is_of(tag, planned):
             shop.builder.remove(tag)
-    shop.builder.prune()
+    if any("-dependencies:" in tag for tag in outdated):
+        shop.builder.prune()
 
 
 def _is_of(tag: str, planned: list[Built]) -> bool:
@@ -129,9 +135,6 @@ def _build(shop: Workshop, built: Built) -> None:
         if not shop.builder.holds(tag):
             with step(f"image {image.name}: {'source' if target == image.name else 'dependencies'}"):
                 shop.builder.build(Recipe(tag, image.dockerfile, target, arguments))
-    for tag in shop.builder.tags():
-        if tag.startswith(f"{LOCAL}/{image.name}:") and tag != built.tag:
-            shop.builder.remove(tag)
 
 
 def push_all(layout: Layout, built: list[Built], registry: str = REGISTRY) -> dict[str, str]:

@@ -9,11 +9,12 @@ import pytest
 from hack.cluster.archive import Image as Archive
 from hack.cluster.archive import write_archive
 from hack.images.catalog import IMAGES, Image, dependency_key, image_key
+from hack.images.lockfile import locked_packages
 from hack.images.registries import write_secrets
 
 
 def an_image(source: Path) -> Image:
-    return Image("thing", IMAGES[0].dockerfile, source, gigabytes=1, minutes=1)
+    return Image("thing", IMAGES[0].dockerfile, source, ("server",), gigabytes=1, minutes=1)
 
 
 def test_a_changed_line_of_source_changes_the_image_and_not_its_dependencies(tmp_path: Path):
@@ -25,6 +26,55 @@ def test_a_changed_line_of_source_changes_the_image_and_not_its_dependencies(tmp
 
     assert image_key(image, dependencies) != before
     assert dependency_key(image, "base", "") == dependencies
+
+
+LOCK = """
+[[package]]
+name = "embedplane"
+version = "1"
+dependencies = [{ name = "both" }]
+[package.optional-dependencies]
+server = [{ name = "web", extra = ["fast"] }, { name = "numbers", version = "2" }]
+operator = [{ name = "kube" }]
+[package.dev-dependencies]
+dev = [{ name = "linter" }]
+
+[[package]]
+name = "both"
+version = "1"
+[[package]]
+name = "web"
+version = "1"
+wheels = [{ hash = "sha256:abc" }]
+[package.optional-dependencies]
+fast = [{ name = "loop" }]
+[[package]]
+name = "loop"
+version = "1"
+dependencies = [{ name = "web" }]
+[[package]]
+name = "numbers"
+version = "1"
+[[package]]
+name = "numbers"
+version = "2"
+[[package]]
+name = "kube"
+version = "1"
+[[package]]
+name = "linter"
+version = "1"
+"""
+
+
+def test_an_image_depends_on_the_packages_below_its_extras_only():
+    names = [line.split()[:2] for line in locked_packages(LOCK, ["server"])]
+
+    assert names == [["both", "1"], ["loop", "1"], ["numbers", "2"], ["web", "1"]]
+
+
+def test_another_file_of_the_same_version_is_another_dependency():
+    assert locked_packages(LOCK.replace("abc", "def"), ["server"]) != locked_packages(LOCK, ["server"])
 
 
 def test_compiled_files_change_nothing(tmp_path: Path):
