@@ -1,7 +1,6 @@
 """Build what changed and bring it to a registry, or into kind. Tags are keys of the content (catalog.py)."""
 
 import fcntl
-import http.client
 import os
 import shutil
 import subprocess
@@ -15,6 +14,7 @@ from hack.cluster.progress import SetupError, require_room, say, step
 from hack.images.base import base_tag, ensure_base
 from hack.images.builders import Buildah, Builder, Docker, Recipe, docker_answers
 from hack.images.catalog import IMAGES, Image, dependency_key, image_key
+from hack.images.registry import LocalRegistry
 
 LOCAL = "localhost/embedplane"
 DOCKER_BASE = "docker.io/library/python:3.11-slim-bookworm"
@@ -27,6 +27,10 @@ class Built:
     image: Image
     dependencies: str
     key: str
+
+    @property
+    def repository(self) -> str:
+        return f"embedplane/{self.image.name}"
 
     @property
     def tag(self) -> str:
@@ -139,15 +143,17 @@ def _build(shop: Workshop, built: Built) -> None:
 
 def push_all(layout: Layout, built: list[Built], registry: str = REGISTRY) -> dict[str, str]:
     """Push what the registry does not hold yet; return the reference of each image by its name."""
-    references = {each.image.name: f"{registry}/embedplane/{each.image.name}:{each.key}" for each in built}
-    plain_http = registry == REGISTRY
+    references = {each.image.name: f"{registry}/{each.repository}:{each.key}" for each in built}
+    is_local, ours = registry == REGISTRY, LocalRegistry(layout)
     with workshop(layout) as shop:
-        for each in built:
-            reference = references[each.image.name]
-            if plain_http and _registry_holds(each):
-                continue
-            with step(f"push {reference}"):
-                shop.builder.push(each.tag, reference, plain_http=plain_http)
+        missing = [each for each in built if not (is_local and ours.manifest(each.repository, each.key))]
+        for each in missing:
+            with step(f"push {references[each.image.name]}"):
+                shop.builder.push(each.tag, references[each.image.name], plain_http=is_local)
+        dropped = [ours.drop_outdated(each.repository, each.key) for each in missing] if is_local else []
+        if any(dropped):
+            with step("drop images with earlier dependencies from the registry"):
+                ours.collect()
     return references
 
 
@@ -164,16 +170,3 @@ def load_into_kind(built: list[Built], cluster: str) -> dict[str, str]:
             if done.returncode != 0:
                 raise SetupError(f"kind load docker-image {each.tag} failed: {done.stderr.strip()}")
     return {each.image.name: each.tag for each in built}
-
-
-def _registry_holds(built: Built) -> bool:
-    path = f"/v2/embedplane/{built.image.name}/manifests/{built.key}"
-    accept = "application/vnd.oci.image.manifest.v1+json, application/vnd.docker.distribution.manifest.v2+json"
-    connection = http.client.HTTPConnection(REGISTRY, timeout=10)
-    try:
-        connection.request("HEAD", path, headers={"Accept": accept})
-        return connection.getresponse().status == 200
-    except OSError as error:
-        raise SetupError(f"the registry {REGISTRY} does not answer ({error}): hack/cluster/cluster up") from error
-    finally:
-        connection.close()
