@@ -1,16 +1,19 @@
 """Each failure has its own reason and a message to act on; what is transient recovers by itself."""
 
 import base64
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.support.hub import Hub
+from tests.support.hub import HOST, Hub, running_hub
 from tests.support.installation import Installation
 from tests.support.kubectl import Kubectl
 from tests.support.models import embedding_model
 
 pytestmark = pytest.mark.cluster
+
+LATE_HUB_PORT = 8090
 
 
 def secret(name: str, namespace: str, token: str) -> dict[str, Any]:
@@ -117,6 +120,32 @@ def test_a_quota_that_forbids_the_pod_is_quoted(namespace: Kubectl):
     namespace.delete("resourcequota", "none")
 
     namespace.wait_for_condition("crowded", "SourceResolved", "True", within=240)
+
+
+def test_an_admission_that_forbids_the_pod_is_quoted(namespace: Kubectl):
+    minimum = {"type": "Container", "min": {"memory": "64Gi"}}
+    limits = {
+        "apiVersion": "v1",
+        "kind": "LimitRange",
+        "metadata": {"name": "huge", "namespace": namespace.namespace},
+        "spec": {"limits": [minimum]},
+    }
+    namespace.apply(limits)
+    namespace.apply(embedding_model("forbidden", namespace.namespace))
+
+    failed = namespace.wait_for_condition("forbidden", "SourceResolved", "False", reason="PodForbidden")
+
+    assert "minimum memory usage per Container is 64Gi" in failed["message"]
+
+
+def test_a_hub_that_comes_back_is_used_without_anyone_s_help(namespace: Kubectl, tmp_path: Path):
+    endpoint = f"http://{HOST}:{LATE_HUB_PORT}"
+    repo = "sentence-transformers/all-MiniLM-L6-v2"
+    namespace.apply(embedding_model("patient", namespace.namespace, **hub_source(repo, endpoint=endpoint)))
+    namespace.wait_for_condition("patient", "SourceResolved", "False", reason="HubUnavailable")
+
+    with running_hub(tmp_path, LATE_HUB_PORT):
+        namespace.wait_for_condition("patient", "SourceResolved", "True", within=240)
 
 
 def test_a_stranger_s_object_of_our_name_is_left_alone(namespace: Kubectl):
