@@ -11,9 +11,10 @@ step() {
     printf -- '    %ss\n' $((SECONDS - started))
 }
 
-step ruff check
-step ruff format --check
+step ruff check . hack/cluster/cluster hack/images/images hack/demo/demo
+step ruff format --check . hack/cluster/cluster hack/images/images hack/demo/demo
 step mypy
+step mypy -p hack.cluster -p hack.images -p hack.demo -p hack.bench
 step lint-imports
 step python hack/generate_crds.py --check
 step pytest -q -m "not cluster and not model" tests/unit tests/contract

@@ -11,11 +11,12 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
+from kubernetes.aio import client, config
+
 from hack.bench.answers import termination_message
 from hack.bench.fake_node import FakeNode
 from hack.bench.models import Stage
 from hack.bench.process import ROOT, Operator, Reading, operator
-from kubernetes.aio import client, config
 
 NAME = "embedplane-bench"
 QUIET_SECONDS = 17

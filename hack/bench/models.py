@@ -4,10 +4,12 @@ import asyncio
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from functools import partial
 from typing import Any
 
-from hack.bench.fake_node import LABEL
 from kubernetes.aio import client
+
+from hack.bench.fake_node import LABEL
 
 GROUP, VERSION, PLURAL = "embedplane.io", "v1alpha1", "embeddingmodels"
 Manifest = dict[str, Any]
@@ -50,7 +52,7 @@ class Stage:
 
     async def create(self, count: int) -> None:
         """Make the models, spread over the namespaces, each with a source of its own."""
-        await _at_once([lambda n=number: self._create(n) for number in range(count)])
+        await _at_once([partial(self._create, number) for number in range(count)])
 
     async def _create(self, number: int) -> None:
         body = _model(f"model-{number}", self.name)

@@ -14,8 +14,9 @@ from pathlib import Path
 
 import aiohttp
 import yaml
-from hack.bench.models import Stage
 from prometheus_client.parser import text_string_to_metric_families
+
+from hack.bench.models import Stage
 
 ROOT = Path(__file__).resolve().parents[2]
 START_SECONDS = 60

@@ -23,6 +23,7 @@ if not __package__:
 import uvicorn
 from fastapi import FastAPI, Request, Response
 from fastapi.responses import FileResponse, JSONResponse
+
 from hack.demo.repositories import LFS_POINTER_BYTES, Commit, HostedFile, Repositories, Repository
 
 MINILM = "sentence-transformers/all-MiniLM-L6-v2"

@@ -1,5 +1,7 @@
 """Load raises replicas, silence lowers them, a Prometheus that is gone changes nothing."""
 
+from typing import Any
+
 import pytest
 
 from tests.support.cluster import LocalCluster
@@ -26,6 +28,11 @@ def desired(shared: Kubectl, name: str) -> int:
     return int(deployment["spec"]["replicas"]) if deployment else 0
 
 
+def reported(shared: Kubectl, name: str) -> dict[str, Any]:
+    scaling: dict[str, Any] = (shared.get("embeddingmodel", name) or {})["status"]["scaling"]
+    return scaling
+
+
 def test_load_raises_replicas_and_silence_lowers_them(shared: Kubectl):
     scaling = {"minReplicas": 1, "maxReplicas": 2, "targetQueueSeconds": 0.2, "behavior": QUICK}
     shared.apply(embedding_model("elastic", shared.namespace, scaling=scaling))
@@ -38,9 +45,8 @@ def test_load_raises_replicas_and_silence_lowers_them(shared: Kubectl):
 
     wait_for("one replica is left", lambda: desired(shared, "elastic") == 1, within=240,
              explain=lambda: shared.explain("elastic"))  # fmt: skip
-    scaling_status = (shared.get("embeddingmodel", "elastic") or {})["status"]["scaling"]
-    assert scaling_status["desiredReplicas"] == 1
-    assert scaling_status["reason"]
+    wait_for("status says so", lambda: reported(shared, "elastic")["desiredReplicas"] == 1, within=30)
+    assert reported(shared, "elastic")["reason"]
 
 
 def test_without_prometheus_nothing_is_scaled_and_the_condition_says_so(shared: Kubectl, local_cluster: LocalCluster):

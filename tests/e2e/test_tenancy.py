@@ -1,6 +1,7 @@
 """The same name in two namespaces, and installations that live side by side or follow one another."""
 
 import pytest
+from openai import NotFoundError
 
 from tests.support.installation import Installation
 from tests.support.kubectl import Kubectl
@@ -10,6 +11,13 @@ from tests.support.traffic import constant_requests
 from tests.support.waiting import wait_for
 
 pytestmark = pytest.mark.cluster
+
+
+def answers(namespace: Kubectl, name: str, as_model: str) -> bool:
+    try:
+        return bool(client_of(namespace, name).embeddings.create(model=as_model, input="hello").data)
+    except NotFoundError:
+        return False
 
 
 def test_two_models_of_one_name_live_in_two_namespaces(namespace: Kubectl, other_namespace: Kubectl):
@@ -62,7 +70,8 @@ def test_uninstalling_keeps_models_serving_and_another_release_takes_over(
         namespace.patch("embeddingmodel", "kept", {"spec": {"servedModelNames": ["renamed"]}})
         after = namespace.wait_ready("kept")
         assert after["status"]["engine"] == before["status"]["engine"]
-        assert client_of(namespace, "kept").embeddings.create(model="renamed", input="hello").data
+        # The old server takes requests until kube-proxy has heard that it is leaving.
+        wait_for("the new name is served", lambda: answers(namespace, "kept", as_model="renamed"), within=30)
     finally:
         successor.uninstall()
         installation.upgrade()

@@ -8,8 +8,6 @@ from pathlib import Path
 
 import pytest
 import uvicorn
-from hack.demo.hub_mirror import create_app
-from hack.demo.repositories import Repositories
 
 from embedplane_server.errors import PermanentError, TransientError
 from embedplane_server.fetch import fetch
@@ -17,6 +15,8 @@ from embedplane_server.http_server import listen
 from embedplane_server.inspection import describe_source, source_of
 from embedplane_server.progress import Progress
 from embedplane_server.settings import EngineSettings, FetchSettings, HuggingFaceSource, Overrides, Source
+from hack.demo.hub_mirror import create_app
+from hack.demo.repositories import Repositories
 from tests.support.waiting import wait_for
 from tests.unit.embedplane_server.model_folder import write_model
 

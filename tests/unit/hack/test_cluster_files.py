@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 
 import pytest
+
 from hack.cluster.configuration import ClusterFiles, write_cluster, write_node
 from hack.cluster.layout import CONTROL_PLANE, GPU_NODE, NODES, Layout
 from hack.cluster.lifecycle import named

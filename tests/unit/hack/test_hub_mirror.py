@@ -8,8 +8,6 @@ from pathlib import Path
 import httpx
 import pytest
 import uvicorn
-from hack.demo.hub_mirror import create_app
-from hack.demo.repositories import Commit, Repositories
 from huggingface_hub import HfApi, hf_hub_download, snapshot_download
 from huggingface_hub.errors import (
     EntryNotFoundError,
@@ -19,6 +17,8 @@ from huggingface_hub.errors import (
     RevisionNotFoundError,
 )
 
+from hack.demo.hub_mirror import create_app
+from hack.demo.repositories import Commit, Repositories
 from tests.support.waiting import wait_for
 
 CONTENT = {

@@ -6,6 +6,7 @@ import tarfile
 from pathlib import Path
 
 import pytest
+
 from hack.cluster.archive import Image as Archive
 from hack.cluster.archive import write_archive
 from hack.images.catalog import IMAGES, Image, dependency_key, image_key

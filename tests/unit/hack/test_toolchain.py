@@ -4,6 +4,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+
 from hack.cluster.layout import Layout
 from hack.cluster.progress import SetupError, require_room
 from hack.cluster.toolchain import ON_REQUEST, TOOLS, Tool, chosen, gigabytes_to_build
