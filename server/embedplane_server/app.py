@@ -4,6 +4,7 @@ from collections.abc import AsyncIterator, Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
+from typing import Protocol
 
 from fastapi import FastAPI
 from prometheus_client import PlatformCollector, ProcessCollector
@@ -14,19 +15,29 @@ from starlette.routing import Route
 from starlette.types import ASGIApp
 
 from embedplane_server.builders.manifest import EngineManifest
-from embedplane_server.embedding import Embedder, RequestLimits, Tokenizer
+from embedplane_server.embedding import Embedder, Tokenizer
 from embedplane_server.engines.base import Engine
+from embedplane_server.keys import ApiKeys
 from embedplane_server.lifecycle import Lifecycle
 from embedplane_server.metrics import Identity, Metrics
+from embedplane_server.options import Policy, RequestLimits
+from embedplane_server.policies import serving_policy
+from embedplane_server.routes.cohere import Cohere
+from embedplane_server.routes.cors import with_cors
+from embedplane_server.routes.door import Door
 from embedplane_server.routes.edge import Edge, EdgeSettings
 from embedplane_server.routes.errors import VERDICTS, error_response
 from embedplane_server.routes.health import health_routes
-from embedplane_server.routes.info import info_routes
+from embedplane_server.routes.info import ServedLimits, info_routes
+from embedplane_server.routes.ollama import Ollama
 from embedplane_server.routes.openai import OpenAi
+from embedplane_server.routes.openapi import openapi_routes
+from embedplane_server.routes.tei import Tei
 from embedplane_server.scheduling.admission import Limits
 from embedplane_server.scheduling.scheduler import Scheduler
 from embedplane_server.served import ServedModel
 from embedplane_server.settings import ServeSettings
+from embedplane_server.spelling import Speller, Spelling
 
 LEAST_QUEUED_TOKENS = 600_000
 QUEUED_SECONDS = 10
@@ -45,17 +56,23 @@ class Application:
     metrics: Metrics
 
 
-def create_app(settings: ServeSettings, engine: Engine, tokenizer: Tokenizer, manifest: EngineManifest) -> Application:
+class ServingTokenizer(Tokenizer, Speller, Protocol):
+    """What a server needs of `tokenization.Tokenizer`."""
+
+
+def create_app(
+    settings: ServeSettings, engine: Engine, tokenizer: ServingTokenizer, manifest: EngineManifest
+) -> Application:
     """Return the application around an engine that was checked and warmed."""
     served = ServedModel(settings.model_name, settings.served_model_names, manifest)
     metrics = _metrics(served)
-    limits = queue_limits(settings, manifest)
-    requests = RequestLimits(manifest.description.max_sequence_length)
-    scheduler = Scheduler(engine, limits, metrics, manifest.benchmark.tokens_per_second)
+    limits = ServedLimits(
+        _request_limits(settings, manifest), queue_limits(settings, manifest), tokenizer_threads=TOKENIZER_THREADS
+    )
+    scheduler = Scheduler(engine, limits.queue, metrics, manifest.benchmark.tokens_per_second)
     metrics.watch_queue(scheduler.queued)
     lifecycle = Lifecycle(scheduler.problem)
     tokenizers = ThreadPoolExecutor(TOKENIZER_THREADS, thread_name_prefix="tokenizer")
-    embedder = Embedder(tokenizer, scheduler, requests, manifest.description.default_prompt_text, tokenizers)
 
     @asynccontextmanager
     async def running() -> AsyncIterator[None]:
@@ -64,19 +81,45 @@ def create_app(settings: ServeSettings, engine: Engine, tokenizer: Tokenizer, ma
         scheduler.close()
         tokenizers.shutdown(wait=False, cancel_futures=True)
 
-    openai = OpenAi(served, embedder, metrics, settings.max_request_seconds)
+    policy = serving_policy(settings, manifest.description)
+    embedder = Embedder(tokenizer, scheduler, limits.request, policy, tokenizers)
+    door = Door(served, embedder, metrics, settings.max_request_seconds)
+    spelling = Spelling(tokenizer, limits.request, policy.prompts, tokenizers)
     routes = [
-        *openai.routes(),
+        *OpenAi(door).routes(),
+        *Tei(door, spelling).routes(),
+        *Cohere(door).routes(),
+        *Ollama(door).routes(),
         *health_routes(lifecycle, metrics.registry),
-        *info_routes(served, requests, limits),
+        *info_routes(served, policy, limits),
+        *openapi_routes(),
     ]
     app = FastAPI(openapi_url=None, lifespan=lambda _: running(), routes=list(routes))
     for kind in (*VERDICTS, HTTPException, Exception):
         app.add_exception_handler(kind, _error)
-    edge = EdgeSettings(
-        served.description.vector_space, settings.max_connection_seconds, _paths(routes), openai.shortcuts()
+    edge = Edge(app, _edge_settings(settings, served, policy, routes), lifecycle, metrics)
+    return Application(with_cors(edge, settings.cors_origins), running, lifecycle, scheduler, metrics)
+
+
+def _edge_settings(settings: ServeSettings, served: ServedModel, policy: Policy, routes: list[Route]) -> EdgeSettings:
+    plain = [route for route in routes if not route.param_convertors]
+    return EdgeSettings(
+        vector_space=policy.matryoshka.space_name(policy.matryoshka.default),
+        commit=served.manifest.commit,
+        max_connection_seconds=settings.max_connection_seconds,
+        known_paths=frozenset(route.path for route in plain),
+        shortcuts={(method, route.path): route.endpoint for route in plain for method in route.methods or ()},
+        keys=ApiKeys(settings.api_keys_files) if settings.api_keys_files else None,
     )
-    return Application(Edge(app, edge, lifecycle, metrics), running, lifecycle, scheduler, metrics)
+
+
+def _request_limits(settings: ServeSettings, manifest: EngineManifest) -> RequestLimits:
+    return RequestLimits(
+        max_sequence_length=manifest.description.max_sequence_length,
+        max_inputs=settings.max_inputs,
+        max_tokens=settings.max_request_tokens,
+        max_bytes=settings.max_request_bytes,
+    )
 
 
 def queue_limits(settings: ServeSettings, manifest: EngineManifest) -> Limits:
@@ -104,10 +147,6 @@ def _metrics(served: ServedModel) -> Metrics:
     ProcessCollector(registry=metrics.registry)
     PlatformCollector(registry=metrics.registry)
     return metrics
-
-
-def _paths(routes: list[Route]) -> frozenset[str]:
-    return frozenset(route.path for route in routes if not route.param_convertors)
 
 
 async def _error(request: Request, error: Exception) -> Response:

@@ -1,14 +1,8 @@
 """Texts or token ids in, vectors out: what the routes of every API family call. Knows no wire format.
 
-Tokenises off the event loop, holds a request against the model's window and the request limits, and leaves the rest
-to `scheduling/`.
-
-RequestRefused     the request as it stands cannot be embedded; `param` names the input
-├── EmptyInput     nothing to embed
-├── TooManyInputs
-├── InputTooLong   one input is longer than the model's window
-├── TooManyTokens  all inputs together
-└── ForeignTokens  token ids that are not the served model's
+Puts the prompt before the texts, tokenises off the event loop, holds a request against the model's window and the
+request limits, cuts vectors to the length that was asked for, and leaves the rest to `scheduling/`. What it refuses
+stands in `refusals.py`.
 """
 
 import asyncio
@@ -20,60 +14,24 @@ from itertools import pairwise
 from typing import Protocol
 
 from embedplane_server.engines.base import Vectors
+from embedplane_server.options import NO_OPTIONS, OWN_TOKENS, Options, Policy, RequestLimits
+from embedplane_server.refusals import (
+    EmptyInput,
+    ForeignTokens,
+    InputTooLong,
+    PromptWithTokens,
+    TooManyInputs,
+    TooManyTokens,
+    UnknownTokenEncoding,
+)
 from embedplane_server.scheduling.scheduler import Scheduler
+from embedplane_server.special_tokens import SpecialTokens
+from embedplane_server.tokenization import Side
 
 SHORT_CHARACTERS = 512
 """So little is tokenised at once: it takes 0.1 ms, less than handing it to a thread and back."""
 TOKENIZER_CHUNK_CHARACTERS = 65_536
 """Texts are tokenised in turns of about this size, so that a huge request does not hold up a short one."""
-
-
-class RequestRefused(Exception):  # noqa: N818 -- reads as the fact it states
-    """The request as it stands cannot be embedded."""
-
-    param = "input"
-
-
-class EmptyInput(RequestRefused):
-    """OpenAI's wording: clients match on it."""
-
-    def __init__(self) -> None:
-        super().__init__("'$.input' is invalid: it must not be empty, and neither may any of its texts.")
-
-
-class TooManyInputs(RequestRefused):
-    """More inputs than a request may hold."""
-
-    def __init__(self, inputs: int, limit: int) -> None:
-        super().__init__(f"'$.input' is invalid: it has {inputs} inputs, but a request may hold at most {limit}.")
-
-
-class InputTooLong(RequestRefused):
-    """OpenAI's wording: clients match on it."""
-
-    def __init__(self, tokens: int, window: int) -> None:
-        super().__init__(
-            f"This model's maximum context length is {window} tokens, however you requested {tokens} tokens "
-            f"({tokens} in your prompt; 0 for the completion). Please reduce your prompt; or completion length."
-        )
-
-
-class TooManyTokens(RequestRefused):
-    """OpenAI's wording: clients match on it."""
-
-    def __init__(self, tokens: int, limit: int) -> None:
-        super().__init__(f"Requested {tokens} tokens, max {limit} tokens per request")
-
-
-class ForeignTokens(RequestRefused):
-    """Ids of another tokenizer would give vectors that mean nothing."""
-
-    def __init__(self, what: str) -> None:
-        super().__init__(
-            f"'$.input' holds token ids that are not this model's: {what}. Token ids must come from the served model's "
-            "own tokenizer, special tokens included. Send text instead; with LangChain's OpenAIEmbeddings set "
-            "check_embedding_ctx_length=False."
-        )
 
 
 class Tokenizer(Protocol):
@@ -84,94 +42,123 @@ class Tokenizer(Protocol):
         """Ids are smaller than this."""
         ...
 
+    @property
+    def cut_side(self) -> Side:
+        """The end of a long text that falls away unless the request says otherwise."""
+        ...
+
     def encode(self, texts: Sequence[str]) -> list[list[int]]:
         """Return the ids of each text, special tokens included, neither padded nor truncated."""
         ...
 
-
-@dataclass(frozen=True, slots=True)
-class RequestLimits:
-    """What one request may hold."""
-
-    max_sequence_length: int
-    max_inputs: int = 2048
-    max_tokens: int = 300_000
-    max_bytes: int = 16 * 1024 * 1024
+    def cut(self, text: str, window: int, side: Side) -> list[int]:
+        """Return the ids of a text that is longer than the window, cut on a side; the special tokens stay."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
 class Embedding:
-    """The vectors of a request, the tokens they took, and where the time went."""
+    """The vectors of a request, the tokens of each input, and where the time went."""
 
     vectors: Vectors
-    tokens: int
+    lengths: list[int]
+    truncated: int
+    """So many inputs were longer than the window and were cut."""
     tokenization_seconds: float
     queue_seconds: float
     inference_seconds: float
 
-
-@dataclass(frozen=True, slots=True)
-class SpecialTokens:
-    """The ids that the tokenizer puts around every text."""
-
-    before: tuple[int, ...]
-    after: tuple[int, ...]
-
-    @classmethod
-    def of(cls, tokenizer: Tokenizer) -> "SpecialTokens":
-        """Find them by comparing nothing with something."""
-        nothing, something = (tuple(ids) for ids in tokenizer.encode(["", "a"]))
-        shared = next((i for i, (a, b) in enumerate(zip(nothing, something, strict=False)) if a != b), len(nothing))
-        return cls(nothing[:shared], nothing[shared:])
-
-    def surround(self, ids: Sequence[int]) -> bool:
-        """Tell whether ids begin and end as the tokenizer's own do."""
-        head, tail = len(self.before), len(self.after)
-        return (
-            len(ids) > head + tail and tuple(ids[:head]) == self.before and tuple(ids[len(ids) - tail :]) == self.after
-        )
+    @property
+    def tokens(self) -> int:
+        return sum(self.lengths)
 
 
 class Embedder:
     """The one way from a request to its vectors."""
 
     def __init__(
-        self, tokenizer: Tokenizer, scheduler: Scheduler, limits: RequestLimits, prompt: str, tokenizers: Executor
+        self, tokenizer: Tokenizer, scheduler: Scheduler, limits: RequestLimits, policy: Policy, tokenizers: Executor
     ) -> None:
         self.limits = limits
+        self.policy = policy
         self._tokenizer = tokenizer
         self._scheduler = scheduler
-        self._prompt = prompt
         self._tokenizers = tokenizers
         self._special = SpecialTokens.of(tokenizer)
 
-    async def embed_texts(self, texts: Sequence[str]) -> Embedding:
-        """Embed texts, the default prompt before each."""
+    async def embed_texts(self, texts: Sequence[str], options: Options = NO_OPTIONS) -> Embedding:
+        """Embed texts, the prompt of the request or the default one before each."""
         self._check_count(texts)
         if not all(texts):
             raise EmptyInput
+        prompt = self.policy.prompts.text(options.prompt_name, options.input_type)
         started = time.perf_counter()
-        prompted = [self._prompt + text for text in texts] if self._prompt else texts
+        prompted = [prompt + text for text in texts] if prompt else texts
         token_ids = await self._tokenize(prompted)
-        return await self._embed(token_ids, time.perf_counter() - started)
+        long = self._too_long(token_ids, options)
+        if long:
+            side = options.cut_side or self._tokenizer.cut_side
+            await asyncio.get_running_loop().run_in_executor(
+                self._tokenizers, self._cut, token_ids, [(index, prompted[index]) for index in long], side
+            )
+        return await self._embed(token_ids, len(long), time.perf_counter() - started, options)
 
-    async def embed_tokens(self, token_ids: Sequence[Sequence[int]]) -> Embedding:
-        """Embed token ids as they are: special tokens and a prompt, if any, are the caller's business."""
+    async def embed_tokens(self, token_ids: Sequence[Sequence[int]], options: Options = NO_OPTIONS) -> Embedding:
+        """Embed token ids as they are: special tokens and a prompt, if any, are the caller's business.
+
+        Ids of another tokenizer, if the request or the policy says so, are turned back into text first.
+        """
         self._check_count(token_ids)
         if not all(token_ids):
             raise EmptyInput
+        encoding = options.token_encoding or self.policy.token_encoding
+        if encoding != OWN_TOKENS:
+            loop = asyncio.get_running_loop()
+            texts = await loop.run_in_executor(self._tokenizers, self._decode, token_ids, encoding)
+            return await self.embed_texts(texts, options)
+        if self.policy.prompts.text(options.prompt_name, options.input_type) and options.names_a_prompt:
+            raise PromptWithTokens("prompt_name" if options.prompt_name else "input_type")
         for ids in token_ids:
             self._check_own(ids)
-        return await self._embed(token_ids, 0.0)
+        long = frozenset(self._too_long(token_ids, options))
+        if long:
+            window, side = self.limits.max_sequence_length, options.cut_side or self._tokenizer.cut_side
+            token_ids = [
+                self._special.cut(ids, window, side) if index in long else ids for index, ids in enumerate(token_ids)
+            ]
+        return await self._embed(token_ids, len(long), 0.0, options)
 
-    async def _embed(self, token_ids: Sequence[Sequence[int]], tokenization_seconds: float) -> Embedding:
+    async def _embed(
+        self, token_ids: Sequence[Sequence[int]], truncated: int, tokenization_seconds: float, options: Options
+    ) -> Embedding:
+        matryoshka = self.policy.matryoshka
+        dimensions = matryoshka.choose(options.dimensions, normalize=options.normalize)
         lengths = [len(ids) for ids in token_ids]
-        if (longest := max(lengths)) > self.limits.max_sequence_length:
-            raise InputTooLong(longest, self.limits.max_sequence_length)
         if (tokens := sum(lengths)) > self.limits.max_tokens:
             raise TooManyTokens(tokens, self.limits.max_tokens)
         done = await self._scheduler.embed(token_ids)
-        return Embedding(done.vectors, tokens, tokenization_seconds, done.queue_seconds, done.inference_seconds)
+        vectors = matryoshka.fit(done.vectors, dimensions, normalize=options.normalize)
+        return Embedding(vectors, lengths, truncated, tokenization_seconds, done.queue_seconds, done.inference_seconds)
+
+    def _too_long(self, token_ids: Sequence[Sequence[int]], options: Options) -> list[int]:
+        """Return which inputs have to be cut; `InputTooLong` unless the request or the policy wants that."""
+        window = self.limits.max_sequence_length
+        longest = max(map(len, token_ids))
+        if longest <= window:
+            return []
+        if not (self.policy.truncate if options.truncate is None else options.truncate):
+            raise InputTooLong(longest, window)
+        return [index for index, ids in enumerate(token_ids) if len(ids) > window]
+
+    def _cut(self, token_ids: list[list[int]], texts: Sequence[tuple[int, str]], side: Side) -> None:
+        for index, text in texts:
+            token_ids[index] = self._tokenizer.cut(text, self.limits.max_sequence_length, side)
+
+    def _decode(self, token_ids: Sequence[Sequence[int]], encoding: str) -> list[str]:
+        decoder = self.policy.decoders.get(encoding)
+        if decoder is None:
+            raise UnknownTokenEncoding(encoding, (OWN_TOKENS, *self.policy.decoders))
+        return [decoder.decode(ids) for ids in token_ids]
 
     async def _tokenize(self, texts: Sequence[str]) -> list[list[int]]:
         if sum(map(len, texts)) <= SHORT_CHARACTERS:

@@ -9,6 +9,7 @@ import signal
 import socket
 import time
 from collections.abc import Callable
+from http import HTTPStatus
 from types import FrameType
 
 import uvicorn
@@ -17,34 +18,76 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from embedplane_server.app import Application
 from embedplane_server.errors import invalid_settings
 from embedplane_server.routes.edge import CONNECTION_OPENED
-from embedplane_server.routes.errors import InvalidRequest, error_response
+from embedplane_server.routes.errors import HeadersTooLarge, InvalidRequest, RequestError, error_response
 from embedplane_server.settings import ServeSettings
 
 BACKLOG = 2048
+MAX_HEAD_BYTES = 65_536
 IDLE_CONNECTION_SECONDS = 75
 """Longer than clients and proxies keep theirs, so that they close idle connections, not we under a new request."""
 
 
 class AgingConnection(HttpToolsProtocol):
-    """A connection that tells its requests when it was opened, and answers what is not HTTP like all else."""
+    """A connection that tells its requests when it was opened, and answers what is not HTTP like all else.
+
+    The head of a request, its path and headers, is kept in memory whole, so its size is limited here.
+    """
 
     def connection_made(self, transport: object) -> None:
         """Note when it was."""
         super().connection_made(transport)  # type: ignore[arg-type]  # asyncio says BaseTransport, uvicorn Transport
         self._opened = time.monotonic()
+        self._head_bytes = 0
+        self._unfinished_bytes = 0
+        self._in_head = False
+
+    def data_received(self, data: bytes) -> None:
+        """Refuse a head that does not end."""
+        was_in_head = self._in_head
+        super().data_received(data)
+        self._unfinished_bytes = self._unfinished_bytes + len(data) if was_in_head and self._in_head else 0
+        if self._unfinished_bytes > MAX_HEAD_BYTES and not self.transport.is_closing():
+            self.send_400_response("")
 
     def on_message_begin(self) -> None:
         """Pass it on with each request."""
         super().on_message_begin()
+        self._in_head = True
+        self._head_bytes = 0
         self.scope["state"][CONNECTION_OPENED] = self._opened
 
+    def on_url(self, url: bytes) -> None:
+        """Count it."""
+        self._count(len(url))
+        super().on_url(url)
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """Count it."""
+        self._count(len(name) + len(value))
+        super().on_header(name, value)
+
+    def on_headers_complete(self) -> None:
+        """Note that the rest is body."""
+        self._in_head = False
+        super().on_headers_complete()
+
     def send_400_response(self, msg: str) -> None:
-        """Answer what is not HTTP and end the connection."""
-        answer = error_response(InvalidRequest(msg), "", "")
+        """Answer what is not HTTP, or too much of it, and end the connection."""
+        error: RequestError = InvalidRequest(msg)
+        if max(self._head_bytes, self._unfinished_bytes) > MAX_HEAD_BYTES:
+            error = HeadersTooLarge(f"The path and headers of a request may have at most {MAX_HEAD_BYTES} bytes.")
+        answer = error_response(error, "", "")
         answer.headers["connection"] = "close"
+        status = HTTPStatus(answer.status_code)
         head = b"".join(b"%b: %b\r\n" % header for header in answer.raw_headers)
-        self.transport.write(b"HTTP/1.1 400 Bad Request\r\n" + head + b"\r\n" + bytes(answer.body))
+        first = b"HTTP/1.1 %d %b\r\n" % (status, status.phrase.encode("ascii"))
+        self.transport.write(first + head + b"\r\n" + bytes(answer.body))
         self.transport.close()
+
+    def _count(self, size: int) -> None:
+        self._head_bytes += size
+        if self._head_bytes > MAX_HEAD_BYTES:
+            raise HeadersTooLarge("")  # the parser gives up, and uvicorn asks for the answer to what is not HTTP
 
 
 class DrainingServer(uvicorn.Server):

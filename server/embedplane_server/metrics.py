@@ -1,6 +1,7 @@
 """What the server says of itself to Prometheus: design.md section 6. All metrics carry `model` and `vector_space`.
 
-Every series that the autoscaler reads exists from the start, with 0: an absent series is missing data.
+Every series that the autoscaler reads exists from the start, with 0: an absent series is missing data. The names that
+dashboards for text-embeddings-inference ask for are made from these in `tei_metrics.py`.
 """
 
 from collections.abc import Callable, Mapping
@@ -12,6 +13,7 @@ from prometheus_client.registry import Collector
 from embedplane_server.scheduling.admission import Queued
 from embedplane_server.scheduling.observer import BatchReport, Outcome
 from embedplane_server.scheduling.work import Lane
+from embedplane_server.tei_metrics import TeiMetrics
 
 SECONDS = (
     0.0005, 0.001, 0.002, 0.003, 0.005, 0.0075, 0.01, 0.015, 0.025, 0.05, 0.075,
@@ -19,6 +21,15 @@ SECONDS = (
 )  # fmt: skip
 POWERS_OF_TWO = tuple(2**power for power in range(18))
 ARRIVAL_OUTCOMES = ("admitted", "rejected_overload")
+TEI_HISTOGRAMS = {
+    "te_request_duration": "request_duration_seconds",
+    "te_request_tokenization_duration": "request_tokenization_duration_seconds",
+    "te_request_queue_duration": "request_queue_duration_seconds",
+    "te_request_inference_duration": "request_inference_duration_seconds",
+    "te_batch_next_size": "batch_inputs",
+    "te_batch_next_tokens": "batch_tokens",
+}
+"""Our histograms by the names that text-embeddings-inference has for them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,8 +50,12 @@ class Metrics:
     def __init__(self, identity: Identity) -> None:
         self.registry = CollectorRegistry()
         self._identity = identity.labels
+        self._histograms: dict[str, Histogram] = {}
+        self._queued: Callable[[Lane], Queued] = lambda _: Queued()
         self._count_work()
         self._count_requests()
+        self.tei = TeiMetrics(self._identity, self._queued_inputs, self._aliased(), self._rejected)
+        self.registry.register(self.tei)
 
     def _count_work(self) -> None:
         arrived = self._counter("arrived_tokens", "Tokens of tokenised inputs, once each, at admission", "outcome")
@@ -65,8 +80,15 @@ class Metrics:
         )
         self.inference_seconds = self._histogram("request_inference_duration_seconds", "First batch to last vector")
 
+    def _aliased(self) -> dict[str, Histogram]:
+        return {alias: self._histograms[name] for alias, name in TEI_HISTOGRAMS.items()}
+
+    def _queued_inputs(self) -> int:
+        return sum(self._queued(lane).inputs for lane in Lane)
+
     def watch_queue(self, queued: Callable[[Lane], Queued]) -> None:
         """Read the queue's gauges from the scheduler whenever they are asked for."""
+        self._queued = queued
         for name, what in (("tokens", "Tokens"), ("inputs", "Inputs")):
             gauge = Gauge(
                 f"embedplane_queued_{name}",
@@ -127,6 +149,7 @@ class Metrics:
 
     def _histogram(self, name: str, text: str, buckets: tuple[float, ...] = SECONDS) -> Histogram:
         histogram = Histogram(f"embedplane_{name}", text, list(self._identity), buckets=buckets, registry=self.registry)
+        self._histograms[name] = histogram
         return histogram.labels(**self._identity)
 
 

@@ -70,6 +70,13 @@ class Overrides(Document):
     default_prompt: str | None = None
 
 
+class DimensionsPolicy(Document):
+    """Which lengths of vectors a model offers besides its own; only for models that were trained so (Matryoshka)."""
+
+    default: int | None = Field(default=None, ge=1)
+    allowed: tuple[Annotated[int, Field(ge=1)], ...] = ()
+
+
 class Gpu(Document):
     """The GPU that an engine is built for."""
 
@@ -162,3 +169,12 @@ class ServeSettings(Settings):
     max_connection_seconds: float = Field(default=60, gt=0)
     drain_delay_seconds: float = Field(default=10, ge=0)
     minimum_cosine: float = Field(default=0.999, gt=0, le=1)
+    long_input: Literal["Reject", "Truncate"] = "Reject"
+    dimensions: Annotated[DimensionsPolicy, FromJson] = DimensionsPolicy()
+    max_inputs: int = Field(default=2048, ge=1)
+    max_request_tokens: int = Field(default=300_000, ge=1)
+    max_request_bytes: int = Field(default=16 * 1024 * 1024, ge=1024)
+    api_keys_files: Annotated[tuple[Path, ...], FromJson] = ()
+    cors_origins: Annotated[tuple[str, ...], FromJson] = ()
+    token_encoding: Literal["model", "cl100k_base"] = "model"  # noqa: S105 -- whose token ids are meant, no secret
+    cl100k_file: Path | None = None

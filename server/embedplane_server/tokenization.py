@@ -5,16 +5,33 @@ itself. Knows no HTTP, no queue and no prompts.
 """
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 import tokenizers
+
+Side = Literal["left", "right"]
+"""The end of a text that falls away when it is cut."""
+
+
+@dataclass(frozen=True, slots=True)
+class Token:
+    """One token of a text; `start` and `stop` count characters, and special tokens stand nowhere in the text."""
+
+    id: int
+    text: str
+    special: bool
+    start: int | None
+    stop: int | None
 
 
 class Tokenizer:
     """Token ids of texts, special tokens included. Nothing changes after creation, so threads may share one."""
 
     def __init__(self, tokenizer: tokenizers.Tokenizer) -> None:
-        self._cut = str((tokenizer.truncation or {}).get("direction", "right")).lower()
+        direction = str((tokenizer.truncation or {}).get("direction", "right")).lower()
+        self.cut_side: Side = "left" if direction == "left" else "right"
         tokenizer.no_padding()
         tokenizer.no_truncation()
         self._tokenizer = tokenizer
@@ -32,13 +49,31 @@ class Tokenizer:
     def encode_within(self, texts: Sequence[str], window: int) -> list[list[int]]:
         """Return the ids of each text, cut to the window as sentence-transformers cuts them."""
         pairs = zip(self.encode(texts), texts, strict=True)
-        return [ids if len(ids) <= window else self._cut_to(text, window) for ids, text in pairs]
+        return [ids if len(ids) <= window else self.cut(text, window, self.cut_side) for ids, text in pairs]
 
-    def _cut_to(self, text: str, window: int) -> list[int]:
+    def cut(self, text: str, window: int, side: Side) -> list[int]:
+        """Return the ids of a text that is longer than the window, cut on a side; the special tokens stay."""
         # Cut before the special tokens are added, as the library's own truncation does.
         encoding = self._tokenizer.encode(text, add_special_tokens=False)
-        encoding.truncate(max(window - self._special_tokens, 0), direction=self._cut)
+        encoding.truncate(max(window - self._special_tokens, 0), direction=side)
         return list(self._tokenizer.post_process(encoding).ids)
+
+    def tokens(self, texts: Sequence[str], *, special: bool) -> list[list[Token]]:
+        """Return the tokens of each text and where in it they stand."""
+        encodings = self._tokenizer.encode_batch(list(texts), add_special_tokens=special)
+        return [_tokens(text, encoding) for text, encoding in zip(texts, encodings, strict=True)]
+
+    def decode(self, token_ids: Sequence[Sequence[int]], *, skip_special: bool) -> list[str]:
+        """Return the text of each list of ids."""
+        return list(self._tokenizer.decode_batch([list(ids) for ids in token_ids], skip_special_tokens=skip_special))
+
+
+def _tokens(text: str, encoding: tokenizers.Encoding) -> list[Token]:
+    columns = zip(encoding.ids, encoding.tokens, encoding.special_tokens_mask, encoding.offsets, strict=True)
+    return [
+        Token(token_id, token, True, None, None) if special else Token(token_id, text[start:stop], False, start, stop)
+        for token_id, token, special, (start, stop) in columns
+    ]
 
 
 def load_tokenizer(path: Path) -> Tokenizer:

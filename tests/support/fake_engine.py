@@ -1,5 +1,6 @@
 """An engine and a tokenizer without a library, and the application around them."""
 
+import re
 import threading
 from collections.abc import Sequence
 from datetime import UTC, datetime
@@ -14,6 +15,7 @@ from embedplane_server.errors import EngineError
 from embedplane_server.model import ModelDescription
 from embedplane_server.results import BenchmarkResult, ConformanceResult
 from embedplane_server.settings import ServeSettings
+from embedplane_server.tokenization import Side, Token
 
 DIMENSIONS = 8
 WINDOW = 64
@@ -26,9 +28,25 @@ class FakeTokenizer:
     """One id a word, between two special ones, as BERT's tokenizers have them."""
 
     vocabulary_size = VOCABULARY
+    cut_side: Side = "right"
 
     def encode(self, texts: Sequence[str]) -> list[list[int]]:
         return [[FIRST, *(self._id(word) for word in text.split()), LAST] for text in texts]
+
+    def cut(self, text: str, window: int, side: Side) -> list[int]:
+        ids = [self._id(word) for word in text.split()]
+        return [FIRST, *(ids[: window - 2] if side == "right" else ids[len(ids) - window + 2 :]), LAST]
+
+    def tokens(self, texts: Sequence[str], *, special: bool) -> list[list[Token]]:
+        return [self._tokens(text, special) for text in texts]
+
+    def decode(self, token_ids: Sequence[Sequence[int]], *, skip_special: bool) -> list[str]:
+        return [" ".join(f"w{i}" for i in ids if not (skip_special and i in (FIRST, LAST))) for ids in token_ids]
+
+    def _tokens(self, text: str, special: bool) -> list[Token]:
+        found = [Token(self._id(each[0]), each[0], False, *each.span()) for each in re.finditer(r"\S+", text)]
+        around = [Token(FIRST, "[CLS]", True, None, None), *found, Token(LAST, "[SEP]", True, None, None)]
+        return around if special else found
 
     def _id(self, word: str) -> int:
         return WORDS_FROM + sum(ord(letter) * 31**place for place, letter in enumerate(word)) % (
@@ -97,9 +115,9 @@ def engine_manifest(**changes: Any) -> EngineManifest:
         architecture="BertModel",
         dimensions=DIMENSIONS,
         pooling="mean",
-        normalized=True,
+        normalized=changes.pop("normalized", True),
         max_sequence_length=WINDOW,
-        similarity="cosine",
+        similarity=changes.pop("similarity", "cosine"),
         prompts=changes.pop("prompts", {}),
         default_prompt=changes.pop("default_prompt", None),
         vector_space=SPACE,

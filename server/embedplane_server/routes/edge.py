@@ -15,8 +15,10 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from embedplane_server.keys import ApiKeys
 from embedplane_server.lifecycle import Lifecycle
 from embedplane_server.metrics import Metrics
+from embedplane_server.routes.authorization import check_key
 from embedplane_server.routes.errors import INTERNAL, error_response, verdict_on
 
 Handler = Callable[[Request], Awaitable[Response]]
@@ -25,6 +27,7 @@ logger = logging.getLogger(__name__)
 
 REQUEST_ID = re.compile(rb"[\x21-\x7e]{1,128}")
 CLOSING_STATUSES = frozenset({413, 429, 503})
+VECTOR_SPACE = b"x-embedplane-vector-space"
 CONNECTION_OPENED = "connection_opened"
 """Key of the ASGI state under which the HTTP server notes when the connection was opened (time.monotonic)."""
 
@@ -34,11 +37,15 @@ class EdgeSettings:
     """What the edge needs to know."""
 
     vector_space: str
+    """The name that every answer carries which says no other."""
+    commit: str
     max_connection_seconds: float
     known_paths: Collection[str]
     """The values of the label `route`; any other path is counted as `other`."""
     shortcuts: Mapping[tuple[str, str], Handler] = field(default_factory=dict)
     """Handlers by method and path that are called without the router."""
+    keys: ApiKeys | None = None
+    """None: anybody may ask."""
 
 
 class Edge:
@@ -50,7 +57,8 @@ class Edge:
         self._lifecycle = lifecycle
         self._metrics = metrics
         self._random = Random()  # noqa: S311 -- ids need not be secret, and asking the system costs 0.1 ms
-        self._vector_space = (b"x-embedplane-vector-space", settings.vector_space.encode("ascii"))
+        self._vector_space = (VECTOR_SPACE, settings.vector_space.encode("ascii"))
+        self._commit = (b"x-embedplane-model-commit", settings.commit.encode("ascii"))
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request."""
@@ -64,7 +72,9 @@ class Edge:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
-                headers = [*message.get("headers", ()), (b"x-request-id", request_id), self._vector_space]
+                headers = [*message.get("headers", ()), (b"x-request-id", request_id), self._commit]
+                if not any(name == VECTOR_SPACE for name, _ in headers):
+                    headers.append(self._vector_space)
                 if self._is_to_close(scope, status):
                     headers.append((b"connection", b"close"))
                 message = {**message, "headers": headers}
@@ -80,6 +90,8 @@ class Edge:
         self._metrics.answered(path if path in self._settings.known_paths else "other", status)
 
     async def _serve(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if self._settings.keys is not None:
+            check_key(self._settings.keys, scope["path"], scope["headers"])
         handler = self._settings.shortcuts.get((scope["method"], scope["path"]))
         if handler is None:
             await self._app(scope, receive, send)

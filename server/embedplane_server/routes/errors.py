@@ -1,4 +1,4 @@
-"""Every failure's HTTP status, OpenAI type and code, in one table; and the body that clients read.
+"""Every failure's HTTP status, OpenAI type and code, in one table. What the body looks like is in `error_bodies.py`.
 
 Transient failures are 429, 500, 503 or 504, because clients retry those; what must be changed first is another 4xx.
 """
@@ -12,16 +12,17 @@ import orjson
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
-from embedplane_server.embedding import (
+from embedplane_server.refusals import (
     EmptyInput,
     ForeignTokens,
     InputTooLong,
     RequestRefused,
     TooManyInputs,
     TooManyTokens,
+    UnknownTokenEncoding,
 )
+from embedplane_server.routes.error_bodies import Failure, body_for
 from embedplane_server.scheduling.errors import EngineFailed, NeverFits, Overloaded, ShuttingDown
-from embedplane_server.schemas import ErrorBody, ErrorDetail
 
 
 class RequestError(Exception):
@@ -36,12 +37,24 @@ class InvalidRequest(RequestError):  # noqa: N818 -- reads as the fact it states
     """Malformed JSON, a wrong type, a value that is not allowed."""
 
 
+class Unauthorized(RequestError):  # noqa: N818 -- reads as the fact it states
+    """No API key, or one that is not known."""
+
+
+class NotOffered(RequestError):  # noqa: N818 -- reads as the fact it states
+    """A route for models of another kind than the one that is served."""
+
+
 class UnknownModel(RequestError):  # noqa: N818 -- reads as the fact it states
     """A model that is not served here."""
 
 
 class VectorSpaceMismatch(RequestError):  # noqa: N818 -- reads as the fact it states
     """The client pins another vector space than the one served."""
+
+
+class HeadersTooLarge(RequestError):  # noqa: N818 -- reads as the fact it states
+    """More headers than any request needs."""
 
 
 class BodyTooLarge(RequestError):  # noqa: N818 -- reads as the fact it states
@@ -78,11 +91,15 @@ VERDICTS: Mapping[type[Exception], Verdict] = {
     InputTooLong: Verdict(400, "input_too_long", code="context_length_exceeded"),
     TooManyTokens: Verdict(400, "too_many_tokens", "max_tokens_per_request", "max_tokens_per_request"),
     ForeignTokens: Verdict(400, "foreign_tokens", code="foreign_tokens"),
+    UnknownTokenEncoding: Verdict(400, "foreign_tokens", code="unknown_token_encoding"),
     RequestRefused: Verdict(400, "invalid_request"),
     NeverFits: Verdict(400, "never_fits", code="request_larger_than_queue"),
+    Unauthorized: Verdict(401, "unauthorized", code="invalid_api_key"),
+    NotOffered: Verdict(404, "not_offered", code="not_offered"),
     UnknownModel: Verdict(404, "unknown_model", code="model_not_found"),
     VectorSpaceMismatch: Verdict(412, "vector_space_mismatch", code="vector_space_mismatch"),
     BodyTooLarge: Verdict(413, "body_too_large", code="request_too_large"),
+    HeadersTooLarge: Verdict(431, "headers_too_large", code="headers_too_large"),
     Overloaded: Verdict(429, "overloaded", "tokens", "rate_limit_exceeded"),
     ClientLeft: Verdict(499, "client_left", "client_error", "client_closed_request"),
     EngineFailed: Verdict(500, "engine_failed", "server_error", "engine_failed"),
@@ -103,14 +120,16 @@ def verdict_on(error: Exception) -> Verdict:
 
 
 def error_response(error: Exception, method: str, path: str) -> Response:
-    """Return the answer to a failed request, in OpenAI's form."""
+    """Return the answer to a failed request, in the form of the API family that the path belongs to."""
     verdict = verdict_on(error)
-    param = getattr(error, "param", None)
     message = _message(error, verdict, f"{method} {path}")
-    body = ErrorBody(error=ErrorDetail(message=message, type=verdict.type, param=param, code=verdict.code))
+    failure = Failure(
+        verdict.status, verdict.reason, message, verdict.type, getattr(error, "param", None), verdict.code
+    )
+    status, body = body_for(path, failure)
     return Response(
         orjson.dumps(body.model_dump()),
-        status_code=verdict.status,
+        status_code=status,
         headers=_headers(error, verdict),
         media_type="application/json",
     )
@@ -135,4 +154,7 @@ def _headers(error: Exception, verdict: Verdict) -> dict[str, str]:
         headers["retry-after-ms"] = str(max(1, math.ceil(error.retry_after_seconds * 1000)))
     elif verdict.status == HTTPStatus.SERVICE_UNAVAILABLE:
         headers["retry-after"] = "1"
+        headers["retry-after-ms"] = "1000"
+    elif verdict.status == HTTPStatus.UNAUTHORIZED:
+        headers["www-authenticate"] = "Bearer"
     return headers

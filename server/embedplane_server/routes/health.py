@@ -11,13 +11,17 @@ from embedplane_server.routes.errors import NotReady
 
 
 def health_routes(lifecycle: Lifecycle, registry: CollectorRegistry) -> list[Route]:
-    """Return /health/live, /health/ready and /metrics."""
+    """Return /health/live, /health/ready, /health as text-embeddings-inference has it, and /metrics."""
 
     async def live(_: Request) -> Response:
         return _answer(lifecycle.not_alive_because())
 
     async def ready(_: Request) -> Response:
         return _answer(lifecycle.not_ready_because())
+
+    async def health(_: Request) -> Response:
+        _answer(lifecycle.not_ready_because())
+        return Response()
 
     async def metrics(request: Request) -> Response:
         encode, media_type = choose_encoder(request.headers.get("accept", ""))
@@ -26,6 +30,7 @@ def health_routes(lifecycle: Lifecycle, registry: CollectorRegistry) -> list[Rou
     return [
         Route("/health/live", live, methods=["GET"]),
         Route("/health/ready", ready, methods=["GET"]),
+        Route("/health", health, methods=["GET"]),
         Route("/metrics", metrics, methods=["GET"]),
     ]
 

@@ -1,42 +1,80 @@
-"""`/info`: the model, its vector space and the limits, for people and tools."""
+"""`/info`: the model, its vector space and the limits, for people and tools; TEI's field names beside ours."""
+
+from dataclasses import dataclass
 
 import orjson
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from embedplane_server.embedding import RequestLimits
+from embedplane_server import __version__
+from embedplane_server.options import Policy, RequestLimits
+from embedplane_server.prompts import INPUT_TYPES
 from embedplane_server.scheduling.admission import Limits
-from embedplane_server.schemas import Info
+from embedplane_server.schemas.info import EmbeddingModelType, Info, ModelType
 from embedplane_server.served import ServedModel
 
+TEI_POOLING = {"lasttoken": "last_token"}
 
-def info_routes(served: ServedModel, requests: RequestLimits, queue: Limits) -> list[Route]:
+
+@dataclass(frozen=True, slots=True)
+class ServedLimits:
+    """What one request and the queue may hold."""
+
+    request: RequestLimits
+    queue: Limits
+    tokenizer_threads: int
+
+
+def info_routes(served: ServedModel, policy: Policy, limits: ServedLimits) -> list[Route]:
     """Return /info."""
-    description, engine = served.description, served.manifest
-    document = Info(
-        model=served.name,
-        served_model_names=list(served.names),
-        vector_space=description.vector_space,
-        dimensions=description.dimensions,
-        pooling=description.pooling,
-        normalized=description.normalized,
-        similarity=description.similarity,
-        prompts=sorted(description.prompts),
-        default_prompt=description.default_prompt,
-        max_sequence_length=requests.max_sequence_length,
-        max_inputs=requests.max_inputs,
-        max_request_tokens=requests.max_tokens,
-        max_batch_tokens=queue.max_batch_tokens,
-        max_queued_tokens=queue.max_queued_tokens,
-        max_request_bytes=requests.max_bytes,
-        backend=engine.backend,
-        backend_version=engine.backend_version,
-        precision=engine.precision,
-    )
+    document = _info(served, policy, limits)
     body = orjson.dumps(document.model_dump())
 
     async def info(_: Request) -> Response:
         return Response(body, media_type="application/json")
 
     return [Route("/info", info, methods=["GET"])]
+
+
+def _info(served: ServedModel, policy: Policy, limits: ServedLimits) -> Info:
+    description, engine, request, queue = served.description, served.manifest, limits.request, limits.queue
+    matryoshka = policy.matryoshka
+    return Info(
+        model=served.name,
+        served_model_names=list(served.names),
+        vector_space=matryoshka.space_name(matryoshka.default),
+        dimensions=matryoshka.default,
+        native_dimensions=matryoshka.native,
+        allowed_dimensions=list(matryoshka.allowed),
+        pooling=description.pooling,
+        normalized=description.normalized,
+        similarity=description.similarity,
+        prompts=sorted(description.prompts),
+        default_prompt=description.default_prompt,
+        input_types=list(INPUT_TYPES),
+        max_sequence_length=request.max_sequence_length,
+        max_inputs=request.max_inputs,
+        max_request_tokens=request.max_tokens,
+        max_batch_tokens=queue.max_batch_tokens,
+        max_queued_tokens=queue.max_queued_tokens,
+        max_request_bytes=request.max_bytes,
+        backend=engine.backend,
+        backend_version=engine.backend_version,
+        precision=engine.precision,
+        commit=engine.commit,
+        long_input="Truncate" if policy.truncate else "Reject",
+        token_encoding=policy.token_encoding,
+        model_id=served.name,
+        model_sha=engine.commit,
+        model_dtype=engine.precision,
+        model_type=ModelType(
+            embedding=EmbeddingModelType(pooling=TEI_POOLING.get(description.pooling, description.pooling))
+        ),
+        max_input_length=request.max_sequence_length,
+        max_client_batch_size=request.max_inputs,
+        max_concurrent_requests=queue.max_queued_tokens,
+        auto_truncate=policy.truncate,
+        tokenization_workers=limits.tokenizer_threads,
+        version=__version__,
+    )

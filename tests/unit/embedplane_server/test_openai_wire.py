@@ -6,7 +6,7 @@ import httpx
 import numpy as np
 import pytest
 
-from embedplane_server.embedding import SpecialTokens
+from embedplane_server.special_tokens import SpecialTokens
 from tests.support.fake_engine import (
     DIMENSIONS,
     FIRST,

@@ -1,4 +1,4 @@
-"""Wire types of the OpenAI interface. They are never passed below `routes/`.
+"""Wire types of the OpenAI interface.
 
 Requests are validated by pydantic straight from the body's bytes; answers are written as bytes without a model in
 between, because vectors are large.
@@ -11,17 +11,19 @@ from typing import Annotated, Literal
 
 import numpy as np
 import orjson
-from pydantic import BaseModel, ConfigDict, Field, PlainValidator
+from pydantic import BaseModel, ConfigDict, PlainValidator
 
 from embedplane_server.engines.base import Vectors
+from embedplane_server.schemas.truncate import Truncate
+from embedplane_server.schemas.vectors import ROWS_AT_ONCE
 
 EncodingFormat = Literal["float", "base64"]
 Input = str | list[str] | list[int] | list[list[int]]
 INPUT_FORMS = "a string, a list of strings, a list of token ids or a list of lists of token ids"
 
 
-def _input(value: object) -> object:
-    """Refuse at the first element that is wrong: inputs may be large."""
+def input_of_any_form(value: object) -> object:
+    """Validate `Input`; refuse at the first element that is wrong: inputs may be large."""
     if not isinstance(value, str) and not (isinstance(value, list) and _all_alike(value)):
         raise ValueError(f"expected {INPUT_FORMS}")
     return value
@@ -37,21 +39,50 @@ def _all_of(kind: type, items: list[object]) -> bool:
     return all(type(item) is kind for item in items)  # `isinstance` would take true and false for numbers
 
 
-ROWS_AT_ONCE = 256
-"""Larger answers are written in slices, so that the event loop can serve others in between."""
-
-
 class EmbeddingRequest(BaseModel):
-    """Body of `POST /v1/embeddings`. Fields that are not named here are ignored, as `user` is."""
+    """Body of `POST /v1/embeddings`. Fields that are not named here are ignored, as `user` is.
+
+    `input_type`, `prompt_name` and `truncate` are not OpenAI's: with its client they go into `extra_body`.
+    """
 
     model_config = ConfigDict(strict=True, frozen=True)
 
-    input: Annotated[Input, PlainValidator(_input)]
+    input: Annotated[Input, PlainValidator(input_of_any_form, json_schema_input_type=Input)]
     model: str | None = None
     """None: the one model that this server has."""
     encoding_format: EncodingFormat = "float"
     dimensions: int | None = None
+    """Length of the vectors; None: the served default. Others than `/info` lists are refused."""
     user: str | None = None
+    input_type: str | None = None
+    """What the texts are for: `query`, `document` and the names that other servers have for these."""
+    prompt_name: str | None = None
+    """One of the model's prompts by its name. None: the model's default prompt, if it has one."""
+    truncate: Truncate = None
+
+
+class Embedding(BaseModel):
+    """One vector; a text is base64 of its little-endian float32 numbers."""
+
+    object: Literal["embedding"] = "embedding"
+    index: int
+    embedding: list[float] | str
+
+
+class Usage(BaseModel):
+    """Real tokens, special ones included, padding not."""
+
+    prompt_tokens: int
+    total_tokens: int
+
+
+class EmbeddingList(BaseModel):
+    """Answer to an `EmbeddingRequest`; a description only, `embedding_response` writes it."""
+
+    object: Literal["list"] = "list"
+    data: list[Embedding]
+    model: str
+    usage: Usage
 
 
 class ErrorDetail(BaseModel):
@@ -89,29 +120,6 @@ class ServedModelList(BaseModel):
     data: list[ServedModelCard]
 
 
-class Info(BaseModel):
-    """Body of `/info`: what this server serves and what it takes."""
-
-    model: str
-    served_model_names: list[str]
-    vector_space: str
-    dimensions: int
-    pooling: str
-    normalized: bool
-    similarity: str
-    prompts: list[str]
-    default_prompt: str | None
-    max_sequence_length: int
-    max_inputs: int = Field(description="inputs of one request")
-    max_request_tokens: int
-    max_batch_tokens: int
-    max_queued_tokens: int
-    max_request_bytes: int
-    backend: str
-    backend_version: str
-    precision: str
-
-
 async def embedding_response(vectors: Vectors, model: str, tokens: int, encoding_format: EncodingFormat) -> bytes:
     """Return the body that answers an `EmbeddingRequest`."""
     parts = []
@@ -119,7 +127,7 @@ async def embedding_response(vectors: Vectors, model: str, tokens: int, encoding
         if start:
             await asyncio.sleep(0)
         rows = vectors[start : start + ROWS_AT_ONCE]
-        parts.append(_entries(_as_base64(rows) if encoding_format == "base64" else list(rows), start))
+        parts.append(_entries(as_base64(rows) if encoding_format == "base64" else list(rows), start))
     tail = {"model": model, "usage": {"prompt_tokens": tokens, "total_tokens": tokens}}
     return b'{"object":"list","data":[' + b",".join(parts) + b"]," + orjson.dumps(tail)[1:]
 
@@ -132,6 +140,7 @@ def _entries(embeddings: Sequence[str] | Sequence[Vectors], start: int) -> bytes
     return orjson.dumps(entries, option=orjson.OPT_SERIALIZE_NUMPY)[1:-1]
 
 
-def _as_base64(vectors: Vectors) -> list[str]:
+def as_base64(vectors: Vectors) -> list[str]:
+    """Return the little-endian float32 numbers of each vector as base64."""
     little_endian = np.ascontiguousarray(vectors, dtype="<f4")
     return [base64.b64encode(row.data).decode("ascii") for row in little_endian]

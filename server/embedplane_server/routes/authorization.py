@@ -1,0 +1,34 @@
+"""Who may ask: a key in the headers, as any of the clients sends it. Probes and metrics need none."""
+
+from collections.abc import Iterable
+
+from embedplane_server.keys import ApiKeys
+from embedplane_server.routes.errors import Unauthorized
+
+OPEN_PATHS = frozenset({"/health", "/health/live", "/health/ready", "/metrics"})
+SCHEMES = frozenset({"bearer", "api-key"})
+KEY_HEADERS = frozenset({b"api-key", b"x-api-key"})
+
+
+def check_key(keys: ApiKeys, path: str, headers: Iterable[tuple[bytes, bytes]]) -> None:
+    """Raise `Unauthorized` unless the path is open or the headers hold a valid key."""
+    if path in OPEN_PATHS:
+        return
+    key = _key(headers)
+    if key is None:
+        raise Unauthorized(
+            "You didn't provide an API key. You need to provide your API key in an Authorization header using Bearer "
+            "auth (i.e. Authorization: Bearer YOUR_KEY)."
+        )
+    if not keys.accept(key):
+        raise Unauthorized("Incorrect API key provided. Ask whoever runs this server for a valid one.")
+
+
+def _key(headers: Iterable[tuple[bytes, bytes]]) -> str | None:
+    for name, value in headers:
+        if name == b"authorization":
+            scheme, _, key = value.decode("latin-1").partition(" ")
+            return key.strip() if scheme.lower() in SCHEMES else None
+        if name in KEY_HEADERS:
+            return value.decode("latin-1").strip()
+    return None

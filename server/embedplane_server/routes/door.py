@@ -1,0 +1,123 @@
+"""What every route that embeds does around its own wire format: read, check, embed while wanted, measure, tell.
+
+A route opens a `Call`, parses its body, has the inputs embedded and writes its answer; it knows neither headers nor
+metrics.
+"""
+
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import cast
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from embedplane_server.embedding import Embedder, Embedding
+from embedplane_server.metrics import Metrics
+from embedplane_server.options import Options
+from embedplane_server.refusals import EmptyInput
+from embedplane_server.routes.body import read_body, while_wanted
+from embedplane_server.routes.errors import UnknownModel, VectorSpaceMismatch
+from embedplane_server.schemas.openai import Input
+from embedplane_server.served import ServedModel
+
+VECTOR_SPACE_HEADER = "x-embedplane-vector-space"
+TRUNCATED_HEADER = "x-embedplane-truncated"
+
+
+@dataclass(frozen=True, slots=True)
+class Door:
+    """What the routes of all families share."""
+
+    served: ServedModel
+    embedder: Embedder
+    metrics: Metrics
+    max_seconds: float
+
+    async def open(self, request: Request) -> "Call":
+        """Begin to serve a request: its body is read, nothing is checked yet."""
+        started = time.perf_counter()
+        return Call(self, request, started, await read_body(request, self.embedder.limits.max_bytes))
+
+    def check_name(self, name: str) -> None:
+        """Refuse a model that is not served here."""
+        if name not in self.served.names:
+            raise UnknownModel(
+                f"The model `{name}` does not exist or you do not have access to it. "
+                f"This server serves: {', '.join(self.served.names)}.",
+                "model",
+            )
+
+
+class Call:
+    """One request to embed something."""
+
+    def __init__(self, door: Door, request: Request, started: float, body: bytes) -> None:
+        self.body = body
+        self._door = door
+        self._request = request
+        self._started = started
+
+    async def embed(self, inputs: Input, options: Options) -> Embedding:
+        """Embed inputs of any form, while the client waits for them."""
+        self._check_space(options)
+        many = not isinstance(inputs, str) and not (inputs and isinstance(inputs[0], int))
+        self._door.metrics.tei.asked(len(inputs) if many else 1, batch=many)
+        async with while_wanted(self._request, self._door.max_seconds):
+            done = await self._embed(inputs, options)
+        self._door.metrics.tei.answered(done.lengths, batch=many)
+        return done
+
+    def answer(self, content: bytes, done: Embedding, extra: Mapping[str, str] | None = None) -> Response:
+        """Return the answer, with what it took in its headers and in the metrics."""
+        seconds = time.perf_counter() - self._started
+        metrics = self._door.metrics
+        metrics.request_seconds.observe(seconds)
+        metrics.tokenization_seconds.observe(done.tokenization_seconds)
+        metrics.queue_seconds.observe(done.queue_seconds)
+        metrics.inference_seconds.observe(done.inference_seconds)
+        headers = {
+            "x-embedplane-tokens": str(done.tokens),
+            "x-embedplane-tokenization-ms": f"{done.tokenization_seconds * 1000:.2f}",
+            "x-embedplane-queue-ms": f"{done.queue_seconds * 1000:.2f}",
+            "x-embedplane-inference-ms": f"{done.inference_seconds * 1000:.2f}",
+            "x-embedplane-total-ms": f"{seconds * 1000:.2f}",
+        }
+        if done.truncated:
+            headers[TRUNCATED_HEADER] = str(done.truncated)
+        matryoshka = self._door.embedder.policy.matryoshka
+        if (dimensions := done.vectors.shape[1]) != matryoshka.default:
+            headers[VECTOR_SPACE_HEADER] = matryoshka.space_name(dimensions)
+        if extra:
+            headers.update(extra)
+        return Response(content, headers=headers, media_type="application/json")
+
+    @property
+    def seconds(self) -> float:
+        """How long the request has been served so far."""
+        return time.perf_counter() - self._started
+
+    async def _embed(self, inputs: Input, options: Options) -> Embedding:
+        embedder = self._door.embedder
+        if isinstance(inputs, str):
+            return await embedder.embed_texts([inputs], options)
+        if not inputs:
+            raise EmptyInput
+        if isinstance(inputs[0], str):
+            return await embedder.embed_texts(inputs, options)
+        if isinstance(inputs[0], int):
+            return await embedder.embed_tokens([inputs], options)
+        return await embedder.embed_tokens(cast("Sequence[Sequence[int]]", inputs), options)
+
+    def _check_space(self, options: Options) -> None:
+        pinned = self._request.headers.get(VECTOR_SPACE_HEADER)
+        if pinned is None:
+            return
+        matryoshka = self._door.embedder.policy.matryoshka
+        dimensions = matryoshka.choose(options.dimensions)
+        if not matryoshka.is_space(pinned, dimensions):
+            raise VectorSpaceMismatch(
+                f"The request pins the vector space {pinned}, but its vectors would be of "
+                f"{matryoshka.space_name(dimensions)}. Vectors of two spaces cannot be compared: embed the documents "
+                "again, or ask for the model and the dimensions that they were made with."
+            )

@@ -1,0 +1,104 @@
+"""The routes of text-embeddings-inference, with its field names and answers."""
+
+import orjson
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from embedplane_server.embedding import Embedding
+from embedplane_server.options import Options
+from embedplane_server.routes.body import read_body
+from embedplane_server.routes.door import Call, Door
+from embedplane_server.routes.errors import NotOffered
+from embedplane_server.routes.parsing import parse
+from embedplane_server.schemas.tei import DecodeRequest, EmbedRequest, SimilarityRequest, TokenizeRequest
+from embedplane_server.schemas.vectors import vectors_json
+from embedplane_server.similarity import similarities
+from embedplane_server.spelling import Spelling
+
+NOT_OFFERED = {
+    "/embed_all": "vectors of single tokens",
+    "/embed_sparse": "sparse vectors",
+    "/predict": "classes",
+    "/rerank": "ranks",
+}
+"""Routes of TEI for models of other kinds, and what those give."""
+
+
+class Tei:
+    """The handlers and what they need."""
+
+    def __init__(self, door: Door, spelling: Spelling) -> None:
+        self._door = door
+        self._spelling = spelling
+
+    def routes(self) -> list[Route]:
+        """Return the routes of this family, except `/info` and `/health`."""
+        return [
+            Route("/embed", self.embed, methods=["POST"]),
+            Route("/similarity", self.similarity, methods=["POST"]),
+            Route("/tokenize", self.tokenize, methods=["POST"]),
+            Route("/decode", self.decode, methods=["POST"]),
+            *(Route(path, self.refuse, methods=["POST"]) for path in NOT_OFFERED),
+        ]
+
+    async def embed(self, request: Request) -> Response:
+        """Embed the inputs of a request."""
+        call = await self._door.open(request)
+        body = parse(EmbedRequest, call.body)
+        options = Options(
+            prompt_name=body.prompt_name,
+            input_type=body.input_type,
+            truncate=body.truncate,
+            cut_side=body.side,
+            dimensions=body.dimensions,
+            normalize=body.normalize,
+        )
+        done = await call.embed(body.inputs, options)
+        return _answer(call, done, await vectors_json(done.vectors))
+
+    async def similarity(self, request: Request) -> Response:
+        """Say how near one text is to others."""
+        call = await self._door.open(request)
+        body = parse(SimilarityRequest, call.body)
+        options = Options()
+        if (wanted := body.parameters) is not None:
+            options = Options(prompt_name=wanted.prompt_name, truncate=wanted.truncate, cut_side=wanted.side)
+        done = await call.embed([body.inputs.source_sentence, *body.inputs.sentences], options)
+        scores = similarities(self._door.served.description.similarity, done.vectors[0], done.vectors[1:])
+        return _answer(call, done, orjson.dumps(scores, option=orjson.OPT_SERIALIZE_NUMPY))
+
+    async def tokenize(self, request: Request) -> Response:
+        """Return the tokens of texts."""
+        body = parse(TokenizeRequest, await read_body(request, self._door.embedder.limits.max_bytes))
+        texts = [body.inputs] if isinstance(body.inputs, str) else body.inputs
+        found = await self._spelling.tokens(texts, special=body.add_special_tokens, prompt_name=body.prompt_name)
+        return Response(orjson.dumps(found), media_type="application/json")
+
+    async def decode(self, request: Request) -> Response:
+        """Return the texts of token ids."""
+        body = parse(DecodeRequest, await read_body(request, self._door.embedder.limits.max_bytes))
+        many = [ids for ids in body.ids if isinstance(ids, list)] or [[i for i in body.ids if isinstance(i, int)]]
+        texts = await self._spelling.texts(many, skip_special=body.skip_special_tokens)
+        return Response(orjson.dumps(texts), media_type="application/json")
+
+    async def refuse(self, request: Request) -> Response:
+        """Say that the served model is of another kind than the route is for."""
+        path = request.url.path
+        raise NotOffered(
+            f"{path} gives {NOT_OFFERED[path]}, but the model served here gives one dense vector for each text. "
+            "Use /embed or /v1/embeddings."
+        )
+
+
+def _answer(call: Call, done: Embedding, content: bytes) -> Response:
+    """Return the answer with TEI's own headers, whole milliseconds, beside ours."""
+    milliseconds = {
+        "x-total-time": call.seconds,
+        "x-compute-time": call.seconds,
+        "x-tokenization-time": done.tokenization_seconds,
+        "x-queue-time": done.queue_seconds,
+        "x-inference-time": done.inference_seconds,
+    }
+    headers = {name: str(int(seconds * 1000)) for name, seconds in milliseconds.items()}
+    return call.answer(content, done, {**headers, "x-compute-tokens": str(done.tokens)})

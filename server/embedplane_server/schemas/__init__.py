@@ -1,0 +1,1 @@
+"""Wire types, one module for each API family. They are never passed below `routes/`."""

@@ -1,0 +1,63 @@
+"""The answer of `/info`: our own field names, and those of text-embeddings-inference beside them."""
+
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+
+class EmbeddingModelType(BaseModel):
+    """How a model that embeds makes one vector of many tokens."""
+
+    pooling: str
+
+
+class ModelType(BaseModel):
+    """What the model is for; this server has models that embed."""
+
+    embedding: EmbeddingModelType
+
+
+class Info(BaseModel):
+    """Body of `/info`: what this server serves and what it takes."""
+
+    model_config = ConfigDict(protected_namespaces=())
+
+    model: str
+    served_model_names: list[str]
+    vector_space: str
+    dimensions: int = Field(description="length of vectors of requests that ask for none")
+    native_dimensions: int
+    allowed_dimensions: list[int]
+    pooling: str
+    normalized: bool
+    similarity: str
+    prompts: list[str]
+    default_prompt: str | None
+    max_sequence_length: int
+    max_inputs: int = Field(description="inputs of one request")
+    max_request_tokens: int
+    max_batch_tokens: int
+    max_queued_tokens: int
+    max_request_bytes: int
+    backend: str
+    backend_version: str
+    precision: str
+    commit: str
+    input_types: list[str]
+    long_input: Literal["Reject", "Truncate"]
+    token_encoding: str = Field(description="whose token ids are meant unless the request says so")
+    model_id: str
+    model_sha: str
+    model_dtype: str
+    model_type: ModelType
+    max_input_length: int
+    max_client_batch_size: int
+    max_concurrent_requests: int = Field(
+        description="work is admitted by tokens, not by requests: so many inputs of one token may wait"
+    )
+    max_batch_requests: int | None = None
+    auto_truncate: bool
+    tokenization_workers: int
+    version: str
+    sha: str | None = None
+    docker_label: str | None = None

@@ -1,0 +1,89 @@
+"""Wire types of text-embeddings-inference's interface."""
+
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, PlainValidator
+
+from embedplane_server.schemas.openai import Input, input_of_any_form
+from embedplane_server.tokenization import Side
+
+ErrorType = Literal["Unhealthy", "Backend", "Overloaded", "Validation", "Tokenizer", "Empty"]
+TokenIds = Annotated[int, Field(ge=0, lt=2**32)]
+
+
+class TeiModel(BaseModel):
+    """Fields that are not named are ignored, as TEI ignores them."""
+
+    model_config = ConfigDict(strict=True, frozen=True)
+
+
+class Cutting(TeiModel):
+    """What to do with long texts, and the prompt."""
+
+    truncate: bool | None = None
+    """None: as the server is set."""
+    truncation_direction: Literal["left", "right", "Left", "Right"] | None = None
+    prompt_name: str | None = None
+
+    @property
+    def side(self) -> Side | None:
+        return (
+            None if self.truncation_direction is None else ("left" if self.truncation_direction[0] in "lL" else "right")
+        )
+
+
+class EmbedRequest(Cutting):
+    """Body of `POST /embed`."""
+
+    inputs: Annotated[Input, PlainValidator(input_of_any_form, json_schema_input_type=Input)]
+    normalize: bool | None = None
+    """None: as the model does it, so that all routes give the same vectors."""
+    dimensions: int | None = None
+    input_type: str | None = None
+    """Not TEI's: what the texts are for, as on `/v1/embeddings`."""
+
+
+class SimilarityInput(TeiModel):
+    """One text and what it is compared with."""
+
+    source_sentence: str
+    sentences: list[str]
+
+
+class SimilarityRequest(TeiModel):
+    """Body of `POST /similarity`."""
+
+    inputs: SimilarityInput
+    parameters: Cutting | None = None
+
+
+class TokenizeRequest(TeiModel):
+    """Body of `POST /tokenize`."""
+
+    inputs: str | list[str]
+    add_special_tokens: bool = True
+    prompt_name: str | None = None
+
+
+class DecodeRequest(TeiModel):
+    """Body of `POST /decode`."""
+
+    ids: list[TokenIds] | list[list[TokenIds]]
+    skip_special_tokens: bool = True
+
+
+class SimpleToken(BaseModel):
+    """One token; special ones stand nowhere in the text."""
+
+    id: int
+    text: str
+    special: bool
+    start: int | None
+    stop: int | None
+
+
+class TeiError(BaseModel):
+    """Body of every answer of these routes that is not a success."""
+
+    error: str
+    error_type: ErrorType

@@ -1,0 +1,63 @@
+"""How texts are spelled in tokens, and tokens in text, for people and tools that want to look. Embeds nothing."""
+
+import asyncio
+from collections.abc import Sequence
+from concurrent.futures import Executor
+from typing import Protocol
+
+from embedplane_server.options import RequestLimits
+from embedplane_server.prompts import Prompts
+from embedplane_server.refusals import EmptyInput, ForeignTokens, TooManyInputs
+from embedplane_server.tokenization import Token
+
+
+class Speller(Protocol):
+    """What this module needs of `tokenization.Tokenizer`."""
+
+    @property
+    def vocabulary_size(self) -> int:
+        """Ids are smaller than this."""
+        ...
+
+    def tokens(self, texts: Sequence[str], *, special: bool) -> list[list[Token]]:
+        """Return the tokens of each text and where in it they stand."""
+        ...
+
+    def decode(self, token_ids: Sequence[Sequence[int]], *, skip_special: bool) -> list[str]:
+        """Return the text of each list of ids."""
+        ...
+
+
+class Spelling:
+    """Off the event loop, within the limits of a request."""
+
+    def __init__(self, speller: Speller, limits: RequestLimits, prompts: Prompts, threads: Executor) -> None:
+        self._speller = speller
+        self._limits = limits
+        self._prompts = prompts
+        self._threads = threads
+
+    async def tokens(self, texts: Sequence[str], *, special: bool, prompt_name: str | None) -> list[list[Token]]:
+        """Return the tokens of each text, the prompt before it as when it is embedded."""
+        self._check_count(texts)
+        prompt = self._prompts.text(prompt_name)
+        prompted = [prompt + text for text in texts]
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(self._threads, lambda: self._speller.tokens(prompted, special=special))
+
+    async def texts(self, token_ids: Sequence[Sequence[int]], *, skip_special: bool) -> list[str]:
+        """Return the text of each list of ids."""
+        self._check_count(token_ids)
+        size = self._speller.vocabulary_size
+        if any(token_id >= size for ids in token_ids for token_id in ids):
+            raise ForeignTokens(f"ids must be less than {size}")
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(
+            self._threads, lambda: self._speller.decode(token_ids, skip_special=skip_special)
+        )
+
+    def _check_count(self, inputs: Sequence[object]) -> None:
+        if not inputs:
+            raise EmptyInput
+        if len(inputs) > self._limits.max_inputs:
+            raise TooManyInputs(len(inputs), self._limits.max_inputs)
