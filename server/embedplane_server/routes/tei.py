@@ -7,6 +7,7 @@ from starlette.routing import Route
 
 from embedplane_server.embedding import Embedding
 from embedplane_server.options import Options
+from embedplane_server.refusals import EmptyInput
 from embedplane_server.routes.body import read_body
 from embedplane_server.routes.door import Call, Door
 from embedplane_server.routes.errors import NotOffered
@@ -61,6 +62,8 @@ class Tei:
         """Say how near one text is to others."""
         call = await self._door.open(request)
         body = parse(SimilarityRequest, call.body)
+        if not body.inputs.sentences:
+            raise EmptyInput
         options = Options()
         if (wanted := body.parameters) is not None:
             options = Options(prompt_name=wanted.prompt_name, truncate=wanted.truncate, cut_side=wanted.side)
@@ -78,8 +81,9 @@ class Tei:
     async def decode(self, request: Request) -> Response:
         """Return the texts of token ids."""
         body = parse(DecodeRequest, await read_body(request, self._door.embedder.limits.max_bytes))
-        many = [ids for ids in body.ids if isinstance(ids, list)] or [[i for i in body.ids if isinstance(i, int)]]
-        texts = await self._spelling.texts(many, skip_special=body.skip_special_tokens)
+        many = [ids for ids in body.ids if isinstance(ids, list)]
+        one = [token_id for token_id in body.ids if isinstance(token_id, int)]
+        texts = await self._spelling.texts([one] if one else many, skip_special=body.skip_special_tokens)
         return Response(orjson.dumps(texts), media_type="application/json")
 
     async def refuse(self, request: Request) -> Response:
