@@ -1,6 +1,6 @@
 """Puts the server together: `create_app(settings, engine, ...)`. Everything it needs is passed in."""
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
@@ -54,6 +54,8 @@ class Application:
     lifecycle: Lifecycle
     scheduler: Scheduler
     metrics: Metrics
+    routes: Sequence[tuple[str, str]]
+    """Method and path of everything it answers, as the OpenAPI document lists it."""
 
 
 class ServingTokenizer(Tokenizer, Speller, Protocol):
@@ -98,7 +100,17 @@ def create_app(
     for kind in (*VERDICTS, HTTPException, Exception):
         app.add_exception_handler(kind, _error)
     edge = Edge(app, _edge_settings(settings, served, policy, routes), lifecycle, metrics)
-    return Application(with_cors(edge, settings.cors_origins), running, lifecycle, scheduler, metrics)
+    asgi = with_cors(edge, settings.cors_origins)
+    return Application(asgi, running, lifecycle, scheduler, metrics, _listed(routes))
+
+
+def _listed(routes: list[Route]) -> list[tuple[str, str]]:
+    return [
+        (method, route.path.replace(":path}", "}"))
+        for route in routes
+        for method in sorted(route.methods or ())
+        if method != "HEAD"
+    ]
 
 
 def _edge_settings(settings: ServeSettings, served: ServedModel, policy: Policy, routes: list[Route]) -> EdgeSettings:

@@ -4,7 +4,7 @@ Routes are plain ASGI handlers for speed, so nothing derives the document from t
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import orjson
@@ -15,6 +15,8 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from embedplane_server import __version__
+from embedplane_server.routes.door import TRUNCATED_HEADER, VECTOR_SPACE_HEADER
+from embedplane_server.routes.openai import TOKEN_ENCODING_HEADER
 from embedplane_server.routes.tei import NOT_OFFERED
 from embedplane_server.schemas import cohere, info, ollama, openai, tei
 
@@ -41,11 +43,15 @@ class Operation:
     statuses: tuple[int, ...] = ()
     """Failures of its own, besides those that every operation has."""
     media_type: str = "application/json"
-    is_open: bool = field(default=False)
+    is_open: bool = False
     """Whether it needs no API key."""
 
+    @property
+    def embeds(self) -> bool:
+        return 412 in self.statuses
 
-EMBEDDING_FAILURES = (400, 404, 408, 412, 413, 429, 499, 500, 503, 504)
+
+EMBEDDING_FAILURES = (400, 404, 412, 413, 429, 499, 500, 503, 504)
 TEI_FAILURES = (400, 412, 413, 422, 429, 499, 500, 503, 504)
 SPELLING_FAILURES = (400, 413, 422)
 
@@ -118,7 +124,6 @@ FAILURES = {
     400: "The request is wrong; the message says what to change",
     401: "No API key, or one that is not known (only where the server has keys)",
     404: "No such model or route",
-    408: "The client was too slow",
     412: "The request pins another vector space",
     413: "The body is too large",
     422: "The request is wrong; the message says what to change",
@@ -127,6 +132,24 @@ FAILURES = {
     500: "The engine failed, or the server",
     503: "The server does not want requests now; `Retry-After` says when to come again",
     504: "The request took longer than the server gives it",
+}
+
+
+REQUEST_HEADERS = {
+    "x-request-id": "Comes back in the answer; one is made up where there is none",
+    VECTOR_SPACE_HEADER: "The space that the vectors have to be of; 412 when they would be of another",
+    TOKEN_ENCODING_HEADER: "Whose token ids the input holds: `model` or `cl100k_base`",
+}
+RESPONSE_HEADERS = {
+    "x-request-id": "The id of this request",
+    VECTOR_SPACE_HEADER: "The space that the vectors are of",
+    "x-embedplane-model-commit": "The commit of the model",
+    "x-embedplane-tokens": "Real tokens of all inputs",
+    TRUNCATED_HEADER: "How many inputs were cut; absent when none was",
+    "x-embedplane-tokenization-ms": "Milliseconds of tokenisation",
+    "x-embedplane-queue-ms": "Milliseconds until the first input was started",
+    "x-embedplane-inference-ms": "Milliseconds from there to the last vector",
+    "x-embedplane-total-ms": "Milliseconds in this server",
 }
 
 
@@ -168,7 +191,11 @@ def _schemas() -> dict[str, Any]:
 
 
 def _operation(operation: Operation) -> dict[str, Any]:
-    answer = {"description": "Done"} if operation.answer is EMPTY else _content("Done", operation.answer, operation)
+    answer: dict[str, Any] = (
+        {"description": "Done"} if operation.answer is EMPTY else _content("Done", operation.answer, operation)
+    )
+    if operation.embeds:
+        answer["headers"] = {name: {"description": text, "schema": TEXT} for name, text in RESPONSE_HEADERS.items()}
     responses = {} if operation.path in NOT_OFFERED else {"200": answer}
     own = set(operation.statuses) | (set() if operation.is_open else {401})
     responses.update({str(status): _content(FAILURES[status], operation.error) for status in sorted(own)})
@@ -183,9 +210,18 @@ def _operation(operation: Operation) -> dict[str, Any]:
             "required": True,
             "content": {"application/json": {"schema": _schema(operation.request)}},
         }
-    if "{name}" in operation.path:
-        document["parameters"] = [{"name": "name", "in": "path", "required": True, "schema": TEXT}]
+    if parameters := _parameters(operation):
+        document["parameters"] = parameters
     return document
+
+
+def _parameters(operation: Operation) -> list[dict[str, Any]]:
+    if "{name}" in operation.path:
+        return [{"name": "name", "in": "path", "required": True, "schema": TEXT}]
+    names = REQUEST_HEADERS if operation.embeds else {}
+    if operation.request is not openai.EmbeddingRequest:
+        names = {name: text for name, text in names.items() if name != TOKEN_ENCODING_HEADER}
+    return [{"name": name, "in": "header", "description": text, "schema": TEXT} for name, text in names.items()]
 
 
 def _content(description: str, schema: Schema, operation: Operation | None = None) -> dict[str, Any]:

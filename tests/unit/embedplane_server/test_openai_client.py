@@ -40,6 +40,42 @@ def test_vectors_arrive_exactly_in_every_encoding(client, options):
     assert answer.usage.total_tokens == 250
 
 
+def test_what_openai_does_not_have_goes_into_the_extra_body(client):
+    long = "word " * 100
+    answer = client.embeddings.with_raw_response.create(
+        model="minilm", input=[long, "x"], extra_body={"truncate": True, "input_type": "query"}
+    )
+    assert answer.headers["x-embedplane-truncated"] == "1"
+    vectors = np.array([entry.embedding for entry in answer.parse().data], dtype=np.float32)
+    assert np.array_equal(vectors, expected(["word " * 62, "x"]))
+
+
+def test_the_clients_key_is_the_servers(tmp_path):
+    (tmp_path / "keys").write_text("one\ntwo\n", encoding="utf-8")
+    with running_server(api_keys_files=[tmp_path / "keys"]) as server:
+        for key in ("one", "two"):
+            with openai.OpenAI(base_url=f"{server.url}/v1", api_key=key, max_retries=0) as client:
+                assert client.embeddings.create(model="minilm", input="x").usage.total_tokens == 3
+        with (
+            openai.OpenAI(base_url=f"{server.url}/v1", api_key="three", max_retries=0) as client,
+            pytest.raises(openai.AuthenticationError) as refused,
+        ):
+            client.embeddings.create(model="minilm", input="x")
+        assert refused.value.code == "invalid_api_key"
+
+
+def test_shorter_vectors_by_the_clients_own_parameter():
+    with (
+        running_server(dimensions={"allowed": [4]}) as server,
+        openai.OpenAI(base_url=f"{server.url}/v1", api_key="unused", max_retries=0) as client,
+    ):
+        vectors = np.array(
+            [e.embedding for e in client.embeddings.create(model="minilm", input=TEXTS, dimensions=4).data]
+        )
+        beginnings = expected(TEXTS)[:, :4]
+        assert np.allclose(vectors, beginnings / np.linalg.norm(beginnings, axis=1, keepdims=True), atol=1e-6)
+
+
 def test_the_client_finds_the_model(client):
     assert [model.id for model in client.models.list()] == ["minilm", "org/minilm", "model"]
     assert client.models.retrieve("minilm").id == "minilm"

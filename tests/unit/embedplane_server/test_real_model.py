@@ -2,13 +2,15 @@
 
 import asyncio
 import io
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
+import httpx
 import numpy as np
 import pytest
 
+from embedplane_server.app import create_app
 from embedplane_server.builders.machine import machine_class
-from embedplane_server.builders.manifest import engine_entry, find_engine
+from embedplane_server.builders.manifest import engine_entry, find_engine, read_manifest
 from embedplane_server.builders.step import build
 from embedplane_server.engines.base import Batch
 from embedplane_server.engines.load import load_engine
@@ -28,6 +30,7 @@ from embedplane_server.settings import (
 )
 from embedplane_server.store import open_store
 from embedplane_server.tokenization import load_tokenizer
+from tests.support.fake_engine import serve_settings
 from tests.support.reference import cosines, minilm_folder, reference_model
 from tests.support.texts import texts_up_to
 
@@ -138,6 +141,36 @@ def test_token_ids_equal_sentence_transformers(steps, wide, expected):
     texts, ids, _ = expected
     tokenizer = load_tokenizer(steps.directory(wide[2]) / TOKENIZER)
     assert tokenizer.encode_within(texts, 512) == ids
+
+
+async def test_prompts_cuts_and_dimensions_equal_sentence_transformers_over_http(steps, wide, expected):
+    texts = expected[0][::5]
+    directory = await asyncio.to_thread(steps.directory, wide[2])
+    manifest = read_manifest(directory)
+    description = replace(manifest.description, prompts={"query": "Find what answers: "})
+    application = create_app(
+        serve_settings(dimensions={"allowed": [128]}),
+        load_engine(directory, 2),
+        load_tokenizer(directory / TOKENIZER),
+        manifest.model_copy(update={"description": description}),
+    )
+    body = {"input": texts, "input_type": "search_query", "truncate": True, "dimensions": 128}
+    async with (
+        application.running(),
+        httpx.AsyncClient(transport=httpx.ASGITransport(application.asgi), base_url="http://server") as client,
+    ):
+        answer = await client.post("/v1/embeddings", json=body)
+    reference = reference_model(512)
+    prompted = [description.prompts["query"] + text for text in texts]
+    lengths = [len(reference.preprocess([text])["input_ids"][0]) for text in prompted]
+    vectors = reference.encode(
+        texts, prompt=description.prompts["query"], truncate_dim=128, normalize_embeddings=True, batch_size=1
+    )
+    found = np.array([entry["embedding"] for entry in answer.json()["data"]], dtype=np.float32)
+    assert answer.json()["usage"]["prompt_tokens"] == sum(lengths)
+    assert int(answer.headers["x-embedplane-truncated"]) == sum(length == 512 for length in lengths) > 0
+    assert cosines(found, vectors).min() >= 0.999
+    assert np.linalg.norm(found, axis=1) == pytest.approx(np.ones(len(texts)), abs=1e-6)
 
 
 @pytest.mark.parametrize("threads", [1, 2, 8])

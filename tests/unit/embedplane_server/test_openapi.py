@@ -1,0 +1,161 @@
+"""The OpenAPI document is true: every route stands in it, and what routes take and answer is as it says."""
+
+import re
+from typing import Any
+
+import pytest
+
+from embedplane_server.routes.openapi import OPERATIONS, openapi_document
+from embedplane_server.schemas import cohere, info, ollama, openai, tei
+from tests.support.fake_engine import FakeEngine, fake_application
+
+DOCUMENT = openapi_document()
+SCHEMAS = DOCUMENT["components"]["schemas"]
+ANSWERS = {
+    "/v1/embeddings": ({"input": ["x", "y"]}, openai.EmbeddingList),
+    "/embeddings": ({"input": "x", "encoding_format": "base64"}, openai.EmbeddingList),
+    "/v2/embed": ({"texts": ["x"], "embedding_types": ["float", "base64", "binary"]}, cohere.CohereEmbedAnswer),
+    "/api/embed": ({"model": "minilm", "input": "x"}, ollama.OllamaEmbedAnswer),
+    "/v1/models": (None, openai.ServedModelList),
+    "/models": (None, openai.ServedModelList),
+    "/v1/models/minilm": (None, openai.ServedModelCard),
+    "/api/tags": (None, ollama.OllamaTags),
+    "/api/version": (None, ollama.OllamaVersion),
+    "/info": (None, info.Info),
+}
+
+
+def references(node: Any) -> set[str]:
+    if isinstance(node, dict):
+        own = {node["$ref"]} if "$ref" in node else set()
+        return own.union(*(references(value) for value in node.values()))
+    return set().union(*(references(item) for item in node)) if isinstance(node, list) else set()
+
+
+def matches(schema: dict[str, Any], value: Any) -> bool:
+    """Tell whether a value is as a schema says, for the words that our schemas use."""
+    if "$ref" in schema:
+        return matches(SCHEMAS[schema["$ref"].rpartition("/")[2]], value)
+    if "anyOf" in schema:
+        return any(matches(each, value) for each in schema["anyOf"])
+    if "const" in schema or "enum" in schema:
+        return value in schema.get("enum", [schema.get("const")])
+    kinds = {"string": str, "integer": int, "array": list, "object": dict, "boolean": bool, "null": type(None)}
+    kind = schema.get("type")
+    if kind == "number":
+        return isinstance(value, int | float) and not isinstance(value, bool)
+    if kind is not None and (not isinstance(value, kinds[kind]) or (kind == "integer" and isinstance(value, bool))):
+        return False
+    if isinstance(value, list):
+        return all(matches(schema.get("items", {}), item) for item in value)
+    if isinstance(value, dict):
+        properties = schema.get("properties", {})
+        return set(schema.get("required", ())) <= value.keys() and all(
+            matches(properties[name], each) for name, each in value.items() if name in properties
+        )
+    return True
+
+
+def test_every_reference_leads_somewhere():
+    for reference in references(DOCUMENT):
+        assert reference.rpartition("/")[2] in SCHEMAS, reference
+    assert references(DOCUMENT) == {f"#/components/schemas/{name}" for name in SCHEMAS}, "a schema that nobody uses"
+
+
+def test_the_document_lists_every_route_and_no_other():
+    application = fake_application(FakeEngine())
+    told = {(operation.method.upper(), operation.path) for operation in OPERATIONS}
+    assert told == set(application.routes)
+
+
+async def test_it_is_served(client):
+    answer = await client.get("/openapi.json")
+    assert answer.json() == DOCUMENT
+    assert answer.json()["openapi"] == "3.1.0"
+    assert not re.search(r"https?://", answer.text), "no assets of others"
+
+
+@pytest.mark.parametrize("path", ANSWERS)
+async def test_answers_are_what_it_says(client, path):
+    body, model = ANSWERS[path]
+    answer = await (client.get(path) if body is None else client.post(path, json=body))
+    assert answer.status_code == 200, answer.text
+    model.model_validate(answer.json())
+    place = path.replace("minilm", "{name}")
+    schema = DOCUMENT["paths"][place]["get" if body is None else "post"]["responses"]["200"]["content"]
+    assert matches(schema["application/json"]["schema"], answer.json())
+
+
+async def test_answers_have_the_headers_that_it_names(client):
+    for path, body in [("/v1/embeddings", {"input": "w " * 70, "truncate": True}), ("/embed", {"inputs": "x"})]:
+        answer = await client.post(path, json=body)
+        named = set(DOCUMENT["paths"][path]["post"]["responses"]["200"]["headers"])
+        own = {name for name in answer.headers if name.startswith("x-") and not name.endswith("-time")}
+        own -= {"x-compute-tokens"}
+        assert named - own <= {"x-embedplane-truncated"}
+        assert own <= named
+
+
+@pytest.mark.parametrize(
+    ("path", "body"),
+    [
+        ("/embed", {"inputs": ["x"]}),
+        ("/similarity", {"inputs": {"source_sentence": "x", "sentences": ["y"]}}),
+        ("/tokenize", {"inputs": "x"}),
+        ("/decode", {"ids": [2000]}),
+    ],
+)
+async def test_bare_answers_are_what_it_says(client, path, body):
+    answer = await client.post(path, json=body)
+    assert answer.status_code == 200
+    assert matches(
+        DOCUMENT["paths"][path]["post"]["responses"]["200"]["content"]["application/json"]["schema"], answer.json()
+    )
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "body"),
+    [
+        ("POST", "/v1/embeddings", {}),
+        ("POST", "/v1/embeddings", {"input": "x", "model": "other"}),
+        ("GET", "/v1/models/other", None),
+        ("POST", "/embed", {"inputs": ""}),
+        ("POST", "/embed", {"inputs": 3}),
+        ("POST", "/embed_all", {}),
+        ("POST", "/decode", {"ids": [-1]}),
+        ("POST", "/v2/embed", {}),
+        ("POST", "/api/embed", {}),
+    ],
+)
+async def test_failures_are_what_it_says(client, method, path, body):
+    answer = await client.request(method, path, json=body)
+    operation = DOCUMENT["paths"][path.replace("models/other", "models/{name}")][method.lower()]
+    told = operation["responses"][str(answer.status_code)]
+    assert matches(told["content"]["application/json"]["schema"], answer.json())
+
+
+@pytest.mark.parametrize(
+    ("model", "body"),
+    [
+        (openai.EmbeddingRequest, {"input": "x", "truncate": True}),
+        (openai.EmbeddingRequest, {"input": [[1, 2]], "truncate": "END", "dimensions": 4}),
+        (openai.EmbeddingRequest, {"input": [1], "truncate": "end"}),
+        (openai.EmbeddingRequest, {"input": [1.5]}),
+        (openai.EmbeddingRequest, {}),
+        (tei.EmbedRequest, {"inputs": ["x"], "truncation_direction": "left"}),
+        (tei.EmbedRequest, {"inputs": {"a": 1}}),
+        (tei.DecodeRequest, {"ids": [[1]]}),
+        (tei.DecodeRequest, {"ids": ["x"]}),
+        (cohere.CohereEmbedRequest, {"texts": ["x"], "embedding_types": ["float"]}),
+        (cohere.CohereEmbedRequest, {"texts": "x"}),
+        (ollama.OllamaEmbedRequest, {"model": "m", "input": "x"}),
+        (ollama.OllamaEmbedRequest, {"input": "x"}),
+    ],
+)
+def test_a_body_is_taken_exactly_when_it_says_so(model, body):
+    try:
+        model.model_validate(body)
+        is_taken = True
+    except ValueError:
+        is_taken = False
+    assert matches({"$ref": f"#/components/schemas/{model.__name__}"}, body) == is_taken
