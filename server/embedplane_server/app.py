@@ -94,7 +94,7 @@ def create_app(
         *Ollama(door).routes(),
         *health_routes(lifecycle, metrics.registry),
         *info_routes(served, policy, limits),
-        *openapi_routes(),
+        *openapi_routes(served, policy),
     ]
     app = FastAPI(openapi_url=None, lifespan=lambda _: running(), routes=list(routes))
     for kind in (*VERDICTS, HTTPException, Exception):

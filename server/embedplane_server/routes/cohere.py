@@ -62,8 +62,6 @@ class Cohere:
         for field in ("images", "inputs", "max_tokens"):
             if getattr(body, field) is not None:
                 raise InvalidRequest(f"'{field}' is not offered here. Send texts in 'texts'.", field)
-        if body.texts is None:
-            raise InvalidRequest("Missing required parameter: 'texts'.", "texts")
         if unknown := [name for name in body.embedding_types if name != FLOAT and name not in FORMS]:
             raise InvalidRequest(
                 f"The embedding type {unknown[0]} needs a calibration, which this model has not. "

@@ -1,9 +1,6 @@
-"""The OpenAPI document of all routes, made from the wire types and the table of operations below; served as it is.
+"""The OpenAPI document of the served model: the table of `operations.py` with the names and numbers that it takes."""
 
-Routes are plain ASGI handlers for speed, so nothing derives the document from them: a test holds the two together.
-"""
-
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,125 +12,14 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from embedplane_server import __version__
+from embedplane_server.options import OWN_TOKENS, Policy
+from embedplane_server.prompts import INPUT_TYPES
 from embedplane_server.routes.door import TRUNCATED_HEADER, VECTOR_SPACE_HEADER
 from embedplane_server.routes.openai import TOKEN_ENCODING_HEADER
+from embedplane_server.routes.operations import EMPTY, FAILURES, OPERATIONS, TEXT, Operation, Schema
 from embedplane_server.routes.tei import NOT_OFFERED
-from embedplane_server.schemas import cohere, info, ollama, openai, tei
-
-VECTORS = {"type": "array", "items": {"type": "array", "items": {"type": "number"}}}
-SCORES = {"type": "array", "items": {"type": "number"}}
-TEXTS = {"type": "array", "items": {"type": "string"}}
-STATUS = {"type": "object", "properties": {"status": {"const": "ok"}}, "required": ["status"]}
-TEXT = {"type": "string"}
-EMPTY: dict[str, Any] = {}
-
-Schema = type[BaseModel] | dict[str, Any]
-
-
-@dataclass(frozen=True, slots=True)
-class Operation:
-    """One method of one path."""
-
-    method: str
-    path: str
-    summary: str
-    answer: Schema
-    request: type[BaseModel] | None = None
-    error: type[BaseModel] = openai.ErrorBody
-    statuses: tuple[int, ...] = ()
-    """Failures of its own, besides those that every operation has."""
-    media_type: str = "application/json"
-    is_open: bool = False
-    """Whether it needs no API key."""
-
-    @property
-    def embeds(self) -> bool:
-        return 412 in self.statuses
-
-
-EMBEDDING_FAILURES = (400, 404, 412, 413, 429, 499, 500, 503, 504)
-TEI_FAILURES = (400, 412, 413, 422, 429, 499, 500, 503, 504)
-SPELLING_FAILURES = (400, 413, 422)
-
-
-def _embeddings(path: str) -> Operation:
-    summary = "Embed texts or token ids, as OpenAI does"
-    return Operation("post", path, summary, openai.EmbeddingList, openai.EmbeddingRequest, statuses=EMBEDDING_FAILURES)
-
-
-def _tei(path: str, summary: str, answer: Schema, request: type[BaseModel]) -> Operation:
-    statuses = SPELLING_FAILURES if path in ("/tokenize", "/decode") else TEI_FAILURES
-    return Operation("post", path, summary, answer, request, tei.TeiError, statuses)
-
-
-def _not_offered(path: str) -> Operation:
-    summary = "Not offered by this kind of model: always a failure"
-    return Operation("post", path, summary, EMPTY, None, tei.TeiError, (404,))
-
-
-OPERATIONS: Sequence[Operation] = (
-    _embeddings("/v1/embeddings"),
-    _embeddings("/embeddings"),
-    Operation("get", "/v1/models", "The names that requests may ask for", openai.ServedModelList),
-    Operation("get", "/models", "The names that requests may ask for", openai.ServedModelList),
-    Operation("get", "/v1/models/{name}", "One of them", openai.ServedModelCard, statuses=(404,)),
-    Operation("get", "/models/{name}", "One of them", openai.ServedModelCard, statuses=(404,)),
-    _tei("/embed", "Embed texts or token ids, as text-embeddings-inference does", VECTORS, tei.EmbedRequest),
-    _tei("/similarity", "How near one text is to others, by the model's own function", SCORES, tei.SimilarityRequest),
-    _tei(
-        "/tokenize",
-        "The tokens of texts",
-        {"type": "array", "items": {"type": "array", "items": {"$ref": "#/components/schemas/SimpleToken"}}},
-        tei.TokenizeRequest,
-    ),
-    _tei("/decode", "The texts of token ids", TEXTS, tei.DecodeRequest),
-    *map(_not_offered, NOT_OFFERED),
-    Operation(
-        "post",
-        "/v2/embed",
-        "Embed texts, as Cohere does",
-        cohere.CohereEmbedAnswer,
-        cohere.CohereEmbedRequest,
-        cohere.CohereError,
-        EMBEDDING_FAILURES,
-    ),
-    Operation(
-        "post",
-        "/api/embed",
-        "Embed texts, as Ollama does",
-        ollama.OllamaEmbedAnswer,
-        ollama.OllamaEmbedRequest,
-        ollama.OllamaError,
-        EMBEDDING_FAILURES,
-    ),
-    Operation(
-        "get", "/api/tags", "The served names, as Ollama lists models", ollama.OllamaTags, error=ollama.OllamaError
-    ),
-    Operation("get", "/api/version", "The version of this server", ollama.OllamaVersion, error=ollama.OllamaError),
-    Operation("get", "/info", "The model, its vector space and the limits", info.Info, error=tei.TeiError),
-    Operation(
-        "get", "/health", "Whether requests are wanted", EMPTY, error=tei.TeiError, statuses=(503,), is_open=True
-    ),
-    Operation("get", "/health/live", "Whether the process works", STATUS, statuses=(503,), is_open=True),
-    Operation("get", "/health/ready", "Whether requests are wanted", STATUS, statuses=(503,), is_open=True),
-    Operation("get", "/metrics", "Metrics for Prometheus", TEXT, media_type="text/plain", is_open=True),
-    Operation("get", "/openapi.json", "This document", {"type": "object"}),
-)
-
-FAILURES = {
-    400: "The request is wrong; the message says what to change",
-    401: "No API key, or one that is not known (only where the server has keys)",
-    404: "No such model or route",
-    412: "The request pins another vector space",
-    413: "The body is too large",
-    422: "The request is wrong; the message says what to change",
-    429: "Too much is waiting; `Retry-After` and `retry-after-ms` say when to come again",
-    499: "The client left",
-    500: "The engine failed, or the server",
-    503: "The server does not want requests now; `Retry-After` says when to come again",
-    504: "The request took longer than the server gives it",
-}
-
+from embedplane_server.schemas import openai, tei
+from embedplane_server.served import ServedModel
 
 REQUEST_HEADERS = {
     "x-request-id": "Comes back in the answer; one is made up where there is none",
@@ -153,9 +39,33 @@ RESPONSE_HEADERS = {
 }
 
 
-def openapi_routes() -> list[Route]:
+@dataclass(frozen=True, slots=True)
+class Choices:
+    """What this server takes where the interfaces themselves allow anything."""
+
+    fields: Mapping[str, Sequence[Any]]
+    headers: Mapping[str, Sequence[str]]
+
+
+def choices(served: ServedModel, policy: Policy) -> Choices:
+    """Return the choices that the served model leaves."""
+    prompts, matryoshka = sorted(served.description.prompts), policy.matryoshka
+    lengths: list[Any] = [*matryoshka.allowed, None]
+    fields: dict[str, Sequence[Any]] = {
+        "model": [*served.names, None],
+        "prompt_name": [*prompts, None],
+        "input_type": [*dict.fromkeys([*INPUT_TYPES, *prompts]), None],
+        "dimensions": lengths,
+        "output_dimension": lengths,
+        "normalize": [True, None] if served.description.normalized else [True, False, None],
+    }
+    spaces = [matryoshka.space_name(length) for length in matryoshka.allowed]
+    return Choices(fields, {VECTOR_SPACE_HEADER: spaces, TOKEN_ENCODING_HEADER: [OWN_TOKENS, *policy.decoders]})
+
+
+def openapi_routes(served: ServedModel, policy: Policy) -> list[Route]:
     """Return /openapi.json."""
-    body = orjson.dumps(openapi_document())
+    body = orjson.dumps(openapi_document(choices(served, policy)))
 
     async def document(_: Request) -> Response:
         return Response(body, media_type="application/json")
@@ -163,23 +73,23 @@ def openapi_routes() -> list[Route]:
     return [Route("/openapi.json", document, methods=["GET"])]
 
 
-def openapi_document() -> dict[str, Any]:
+def openapi_document(choices: Choices) -> dict[str, Any]:
     """Return the document."""
     paths: dict[str, dict[str, Any]] = {}
     for operation in OPERATIONS:
-        paths.setdefault(operation.path, {})[operation.method] = _operation(operation)
+        paths.setdefault(operation.path, {})[operation.method] = _operation(operation, choices)
     return {
         "openapi": "3.1.0",
         "info": {"title": "Embedplane", "version": __version__, "description": "Text embeddings."},
         "paths": paths,
         "components": {
-            "schemas": _schemas(),
+            "schemas": _schemas(choices),
             "securitySchemes": {"key": {"type": "http", "scheme": "bearer"}},
         },
     }
 
 
-def _schemas() -> dict[str, Any]:
+def _schemas(choices: Choices) -> dict[str, Any]:
     modes: dict[type[BaseModel], JsonSchemaMode] = {tei.SimpleToken: "serialization"}
     for operation in OPERATIONS:
         modes.update({kind: "serialization" for kind in (operation.answer, operation.error) if isinstance(kind, type)})
@@ -187,10 +97,24 @@ def _schemas() -> dict[str, Any]:
             modes[operation.request] = "validation"
     ordered = sorted(modes.items(), key=lambda pair: pair[0].__name__)
     _, schemas = models_json_schema(ordered, ref_template="#/components/schemas/{model}")
-    return dict(schemas["$defs"])
+    found: dict[str, Any] = schemas["$defs"]
+    for kind, mode in modes.items():
+        if mode == "validation":
+            _narrow(found[kind.__name__], choices)
+    _narrow(found[tei.Cutting.__name__], choices)
+    return found
 
 
-def _operation(operation: Operation) -> dict[str, Any]:
+def _narrow(schema: dict[str, Any], choices: Choices) -> None:
+    """Put the choices where a request's field allows anything of its type; a field that is required is never null."""
+    for name in choices.fields.keys() & schema["properties"].keys():
+        field, is_required = schema["properties"][name], name in schema.get("required", ())
+        field.pop("anyOf", None)
+        field.pop("type", None)
+        field["enum"] = [value for value in choices.fields[name] if value is not None or not is_required]
+
+
+def _operation(operation: Operation, choices: Choices) -> dict[str, Any]:
     answer: dict[str, Any] = (
         {"description": "Done"} if operation.answer is EMPTY else _content("Done", operation.answer, operation)
     )
@@ -210,18 +134,26 @@ def _operation(operation: Operation) -> dict[str, Any]:
             "required": True,
             "content": {"application/json": {"schema": _schema(operation.request)}},
         }
-    if parameters := _parameters(operation):
+    if parameters := _parameters(operation, choices):
         document["parameters"] = parameters
     return document
 
 
-def _parameters(operation: Operation) -> list[dict[str, Any]]:
+def _parameters(operation: Operation, choices: Choices) -> list[dict[str, Any]]:
     if "{name}" in operation.path:
         return [{"name": "name", "in": "path", "required": True, "schema": TEXT}]
     names = REQUEST_HEADERS if operation.embeds else {}
     if operation.request is not openai.EmbeddingRequest:
         names = {name: text for name, text in names.items() if name != TOKEN_ENCODING_HEADER}
-    return [{"name": name, "in": "header", "description": text, "schema": TEXT} for name, text in names.items()]
+    return [
+        {
+            "name": name,
+            "in": "header",
+            "description": text,
+            "schema": {**TEXT, **({"enum": list(choices.headers[name])} if name in choices.headers else {})},
+        }
+        for name, text in names.items()
+    ]
 
 
 def _content(description: str, schema: Schema, operation: Operation | None = None) -> dict[str, Any]:

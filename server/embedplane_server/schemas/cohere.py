@@ -1,10 +1,14 @@
 """Wire types of Cohere's interface."""
 
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, WithJsonSchema
+
+from embedplane_server.schemas.tei import FILLED_TEXTS
 
 EmbeddingType = Literal["float", "base64", "binary", "ubinary", "int8", "uint8"]
+Refused = Annotated[Any, WithJsonSchema({"type": "null"})]
+"""A field of Cohere's that means something else than leaving it out would, and is not offered."""
 
 
 class CohereEmbedRequest(BaseModel):
@@ -12,16 +16,20 @@ class CohereEmbedRequest(BaseModel):
 
     model_config = ConfigDict(strict=True, frozen=True)
 
-    texts: list[str] | None = None
+    texts: list[str] = Field(json_schema_extra=FILLED_TEXTS)
     model: str | None = None
     input_type: str | None = None
     """None: the model's default prompt."""
-    embedding_types: list[EmbeddingType] = Field(default=["float"], min_length=1)
+    embedding_types: list[EmbeddingType] = Field(
+        default=["float"],
+        min_length=1,
+        json_schema_extra={"items": {"enum": ["float", "base64", "binary", "ubinary"], "type": "string"}},
+    )
     truncate: Literal["NONE", "START", "END"] = "END"
     output_dimension: int | None = None
-    images: list[Any] | None = Field(default=None, description="refused: the models served here take text")
-    inputs: list[Any] | None = Field(default=None, description="refused: put texts into `texts`")
-    max_tokens: int | None = Field(default=None, description="refused: the model's window is the limit")
+    images: Refused = None
+    inputs: Refused = None
+    max_tokens: Refused = None
 
 
 class ByType(BaseModel):

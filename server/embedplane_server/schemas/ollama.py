@@ -2,7 +2,9 @@
 
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
+
+from embedplane_server.schemas.tei import FILLED_TEXTS
 
 
 class OllamaEmbedRequest(BaseModel):
@@ -11,7 +13,7 @@ class OllamaEmbedRequest(BaseModel):
     model_config = ConfigDict(strict=True, frozen=True)
 
     model: str
-    input: str | list[str]
+    input: str | list[str] = Field(json_schema_extra={"anyOf": [{"type": "string", "minLength": 1}, FILLED_TEXTS]})
     truncate: bool = True
     dimensions: int | None = None
     keep_alive: Any = None

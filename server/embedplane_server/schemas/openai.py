@@ -11,7 +11,7 @@ from typing import Annotated, Literal
 
 import numpy as np
 import orjson
-from pydantic import BaseModel, ConfigDict, PlainValidator
+from pydantic import BaseModel, ConfigDict, Field, PlainValidator
 
 from embedplane_server.engines.base import Vectors
 from embedplane_server.schemas.truncate import Truncate
@@ -19,6 +19,16 @@ from embedplane_server.schemas.vectors import ROWS_AT_ONCE
 
 EncodingFormat = Literal["float", "base64"]
 Input = str | list[str] | list[int] | list[list[int]]
+FilledText = Annotated[str, Field(min_length=1)]
+TokenId = Annotated[int, Field(ge=0)]
+TokenIds = Annotated[list[TokenId], Field(min_length=1)]
+FilledInput = (
+    FilledText
+    | Annotated[list[FilledText], Field(min_length=1)]
+    | TokenIds
+    | Annotated[list[TokenIds], Field(min_length=1)]
+)
+"""What is described to clients; what is empty is told apart from what is of a wrong type, so `Input` has it too."""
 INPUT_FORMS = "a string, a list of strings, a list of token ids or a list of lists of token ids"
 
 
@@ -47,7 +57,7 @@ class EmbeddingRequest(BaseModel):
 
     model_config = ConfigDict(strict=True, frozen=True)
 
-    input: Annotated[Input, PlainValidator(input_of_any_form, json_schema_input_type=Input)]
+    input: Annotated[Input, PlainValidator(input_of_any_form, json_schema_input_type=FilledInput)]
     model: str | None = None
     """None: the one model that this server has."""
     encoding_format: EncodingFormat = "float"

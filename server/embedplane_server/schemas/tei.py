@@ -2,13 +2,17 @@
 
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, PlainValidator
+from pydantic import BaseModel, ConfigDict, Field, PlainValidator, WithJsonSchema
+from pydantic.config import JsonDict
 
-from embedplane_server.schemas.openai import Input, input_of_any_form
+from embedplane_server.schemas.openai import FilledInput, Input, input_of_any_form
 from embedplane_server.tokenization import Side
 
 ErrorType = Literal["Unhealthy", "Backend", "Overloaded", "Validation", "Tokenizer", "Empty"]
 TokenIds = Annotated[int, Field(ge=0, lt=2**32)]
+
+FILLED_TEXTS: JsonDict = {"type": "array", "items": {"type": "string", "minLength": 1}, "minItems": 1}
+"""What is empty is told apart from what is of a wrong type, so the types themselves take it."""
 
 
 class TeiModel(BaseModel):
@@ -35,7 +39,7 @@ class Cutting(TeiModel):
 class EmbedRequest(Cutting):
     """Body of `POST /embed`."""
 
-    inputs: Annotated[Input, PlainValidator(input_of_any_form, json_schema_input_type=Input)]
+    inputs: Annotated[Input, PlainValidator(input_of_any_form, json_schema_input_type=FilledInput)]
     normalize: bool | None = None
     """None: as the model does it, so that all routes give the same vectors."""
     dimensions: int | None = None
@@ -46,8 +50,8 @@ class EmbedRequest(Cutting):
 class SimilarityInput(TeiModel):
     """One text and what it is compared with."""
 
-    source_sentence: str
-    sentences: list[str]
+    source_sentence: str = Field(json_schema_extra={"minLength": 1})
+    sentences: list[str] = Field(json_schema_extra=FILLED_TEXTS)
 
 
 class SimilarityRequest(TeiModel):
@@ -60,7 +64,7 @@ class SimilarityRequest(TeiModel):
 class TokenizeRequest(TeiModel):
     """Body of `POST /tokenize`."""
 
-    inputs: str | list[str]
+    inputs: str | Annotated[list[str], WithJsonSchema({"type": "array", "items": {"type": "string"}, "minItems": 1})]
     add_special_tokens: bool = True
     prompt_name: str | None = None
 
@@ -68,7 +72,7 @@ class TokenizeRequest(TeiModel):
 class DecodeRequest(TeiModel):
     """Body of `POST /decode`."""
 
-    ids: list[TokenIds] | list[list[TokenIds]]
+    ids: list[TokenIds] | list[list[TokenIds]] = Field(json_schema_extra={"minItems": 1})
     skip_special_tokens: bool = True
 
 

@@ -79,7 +79,7 @@ async def test_output_dimension_follows_the_models_policy():
     ("change", "status", "message"),
     [
         ({"model": "embed-v4.0"}, 404, "The model `embed-v4.0` does not exist"),
-        ({"texts": None}, 400, "Missing required parameter: 'texts'"),
+        ({"texts": None}, 400, "Invalid value for 'texts'"),
         ({"texts": []}, 400, "'texts' is invalid: it must not be empty"),
         ({"texts": [""]}, 400, "'texts' is invalid: it must not be empty"),
         ({"texts": ["x"] * 2049}, 400, "it has 2049 inputs"),

@@ -1,15 +1,25 @@
 """The OpenAPI document is true: every route stands in it, and what routes take and answer is as it says."""
 
 import re
+import tomllib
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from embedplane_server.routes.openapi import OPERATIONS, openapi_document
+from embedplane_server import __version__
+from embedplane_server.policies import serving_policy
+from embedplane_server.routes.openapi import choices, openapi_document
+from embedplane_server.routes.operations import OPERATIONS
 from embedplane_server.schemas import cohere, info, ollama, openai, tei
-from tests.support.fake_engine import FakeEngine, fake_application
+from embedplane_server.served import ServedModel
+from tests.support.fake_engine import NAMES, SPACE, FakeEngine, engine_manifest, fake_application, serve_settings
+from tests.unit.embedplane_server.serving import served
 
-DOCUMENT = openapi_document()
+SETTINGS = serve_settings(dimensions={"allowed": [4]})
+MANIFEST = engine_manifest(prompts={"query": "query: ", "STS": ""})
+SERVED = ServedModel(NAMES[0], NAMES, MANIFEST)
+DOCUMENT = openapi_document(choices(SERVED, serving_policy(SETTINGS, MANIFEST.description)))
 SCHEMAS = DOCUMENT["components"]["schemas"]
 ANSWERS = {
     "/v1/embeddings": ({"input": ["x", "y"]}, openai.EmbeddingList),
@@ -23,6 +33,9 @@ ANSWERS = {
     "/api/version": (None, ollama.OllamaVersion),
     "/info": (None, info.Info),
 }
+
+
+ROOT = Path(__file__).parents[3]
 
 
 def references(node: Any) -> set[str]:
@@ -62,14 +75,33 @@ def test_every_reference_leads_somewhere():
     assert references(DOCUMENT) == {f"#/components/schemas/{name}" for name in SCHEMAS}, "a schema that nobody uses"
 
 
+def test_it_names_what_this_server_takes():
+    fields = SCHEMAS["EmbeddingRequest"]["properties"]
+    assert fields["model"]["enum"] == [*NAMES, None]
+    assert fields["prompt_name"]["enum"] == ["STS", "query", None]
+    assert fields["dimensions"]["enum"] == [4, 8, None]
+    assert {"search_query", "document", "STS"} <= set(fields["input_type"]["enum"])
+    assert SCHEMAS["EmbedRequest"]["properties"]["normalize"]["enum"] == [True, None]
+    assert SCHEMAS["OllamaEmbedRequest"]["properties"]["model"]["enum"] == list(NAMES)
+    parameters = {each["name"]: each for each in DOCUMENT["paths"]["/v1/embeddings"]["post"]["parameters"]}
+    assert parameters["x-embedplane-vector-space"]["schema"]["enum"] == [f"{SPACE};dimensions=4", SPACE]
+    assert parameters["x-embedplane-token-encoding"]["schema"]["enum"] == ["model"]
+
+
+def test_the_version_is_the_projects():
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    assert DOCUMENT["info"]["version"] == __version__ == project["version"]
+
+
 def test_the_document_lists_every_route_and_no_other():
     application = fake_application(FakeEngine())
     told = {(operation.method.upper(), operation.path) for operation in OPERATIONS}
     assert told == set(application.routes)
 
 
-async def test_it_is_served(client):
-    answer = await client.get("/openapi.json")
+async def test_it_is_served():
+    async with served({"prompts": MANIFEST.description.prompts}, dimensions={"allowed": [4]}) as client:
+        answer = await client.get("/openapi.json")
     assert answer.json() == DOCUMENT
     assert answer.json()["openapi"] == "3.1.0"
     assert not re.search(r"https?://", answer.text), "no assets of others"
@@ -148,7 +180,7 @@ async def test_failures_are_what_it_says(client, method, path, body):
         (tei.DecodeRequest, {"ids": ["x"]}),
         (cohere.CohereEmbedRequest, {"texts": ["x"], "embedding_types": ["float"]}),
         (cohere.CohereEmbedRequest, {"texts": "x"}),
-        (ollama.OllamaEmbedRequest, {"model": "m", "input": "x"}),
+        (ollama.OllamaEmbedRequest, {"model": "minilm", "input": "x"}),
         (ollama.OllamaEmbedRequest, {"input": "x"}),
     ],
 )

@@ -66,9 +66,37 @@ def test_a_server_has_the_contracts_defaults():
     )
 
 
+def test_what_clients_may_ask_of_a_server_is_json_where_it_is_a_list_or_an_object():
+    settings = ServeSettings.from_environment(
+        {
+            **SERVE,
+            "EMBEDPLANE_LONG_INPUT": "Truncate",
+            "EMBEDPLANE_DIMENSIONS": '{"default": 256, "allowed": [128, 512]}',
+            "EMBEDPLANE_API_KEYS_FILES": '["/var/run/secrets/embedplane/keys"]',
+            "EMBEDPLANE_CORS_ORIGINS": '["https://page.example"]',
+            "EMBEDPLANE_TOKEN_ENCODING": "cl100k_base",
+            "EMBEDPLANE_CL100K_FILE": "/tables/cl100k_base.tiktoken",
+            "EMBEDPLANE_MAX_INPUTS": "96",
+        }
+    )
+    assert settings.long_input == "Truncate"
+    assert (settings.dimensions.default, settings.dimensions.allowed) == (256, (128, 512))
+    assert settings.api_keys_files == (Path("/var/run/secrets/embedplane/keys"),)
+    assert settings.cors_origins == ("https://page.example",)
+    assert settings.max_inputs == 96
+    defaults = ServeSettings.from_environment(SERVE)
+    assert (defaults.long_input, defaults.dimensions.default, defaults.dimensions.allowed) == ("Reject", None, ())
+    assert (defaults.api_keys_files, defaults.cors_origins, defaults.token_encoding) == ((), (), "model")
+    assert (defaults.max_inputs, defaults.max_request_tokens, defaults.max_request_bytes) == (2048, 300_000, 2**24)
+
+
 @pytest.mark.parametrize(
     ("change", "message"),
     [
+        ({"EMBEDPLANE_LONG_INPUT": "Cut"}, "EMBEDPLANE_LONG_INPUT: "),
+        ({"EMBEDPLANE_DIMENSIONS": '{"default": 0}'}, "EMBEDPLANE_DIMENSIONS.default: "),
+        ({"EMBEDPLANE_DIMENSIONS": '{"alowed": [1]}'}, "EMBEDPLANE_DIMENSIONS.alowed: "),
+        ({"EMBEDPLANE_API_KEYS_FILES": "/keys"}, "EMBEDPLANE_API_KEYS_FILES: is not valid JSON"),
         ({"EMBEDPLANE_MAX_BATCH_TOKEN": "5"}, "EMBEDPLANE_MAX_BATCH_TOKEN is not a setting of this command"),
         ({"EMBEDPLANE_THREADS": "none"}, "EMBEDPLANE_THREADS: "),
         ({"EMBEDPLANE_SERVED_MODEL_NAMES": "minilm"}, "EMBEDPLANE_SERVED_MODEL_NAMES: is not valid JSON"),
