@@ -9,11 +9,10 @@ from pathlib import Path
 import pytest
 
 from tests.support.cluster import LocalCluster
-from tests.support.hub import Hub, running_hub
+from tests.support.hub import HOST, Hub, running_hub
 from tests.support.installation import Installation
 from tests.support.kubectl import Kubectl
-
-HUB_PORT = 8089
+from tests.support.ports import free_port
 
 
 @pytest.fixture(scope="session")
@@ -23,7 +22,7 @@ def local_cluster() -> LocalCluster:
 
 @pytest.fixture(scope="session")
 def hub(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Hub]:
-    with running_hub(tmp_path_factory.mktemp("hub"), HUB_PORT) as started:
+    with running_hub(tmp_path_factory.mktemp("hub"), free_port(HOST)) as started:
         yield started
 
 

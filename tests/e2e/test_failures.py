@@ -10,10 +10,9 @@ from tests.support.hub import HOST, Hub, running_hub
 from tests.support.installation import Installation
 from tests.support.kubectl import Kubectl
 from tests.support.models import embedding_model
+from tests.support.ports import free_port
 
 pytestmark = pytest.mark.cluster
-
-LATE_HUB_PORT = 8090
 
 
 def secret(name: str, namespace: str, token: str) -> dict[str, Any]:
@@ -139,12 +138,13 @@ def test_an_admission_that_forbids_the_pod_is_quoted(namespace: Kubectl):
 
 
 def test_a_hub_that_comes_back_is_used_without_anyone_s_help(namespace: Kubectl, tmp_path: Path):
-    endpoint = f"http://{HOST}:{LATE_HUB_PORT}"
+    port = free_port(HOST)
+    endpoint = f"http://{HOST}:{port}"
     repo = "sentence-transformers/all-MiniLM-L6-v2"
     namespace.apply(embedding_model("patient", namespace.namespace, **hub_source(repo, endpoint=endpoint)))
     namespace.wait_for_condition("patient", "SourceResolved", "False", reason="HubUnavailable")
 
-    with running_hub(tmp_path, LATE_HUB_PORT):
+    with running_hub(tmp_path, port):
         namespace.wait_for_condition("patient", "SourceResolved", "True", within=240)
 
 

@@ -6,7 +6,6 @@ them of the first scrape's time. So minutes of many pods are there within second
 
 import json
 import shutil
-import socket
 import subprocess
 import threading
 import time
@@ -20,6 +19,7 @@ import pytest
 from embedplane_operator.autoscale.demand import DemandQueries, LabelNames, Space
 from embedplane_operator.autoscale.observation import Missing, Observation
 from embedplane_operator.prometheus import Endpoint, MetricsUnavailableError, Prometheus
+from tests.support.ports import free_port
 from tests.support.waiting import wait_for
 
 pytestmark = pytest.mark.cluster
@@ -83,12 +83,6 @@ PODS = {
     "mute": Pod("shop", "mute", admitted=7, lacks="rejected_overload"),
     "rare": Pod("shop", "rare", admitted=60, tokens=60, interactive=(8, 8), busy=0.5, step=60),
 }
-
-
-def free_port() -> int:
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return int(listener.getsockname()[1])
 
 
 @pytest.fixture(scope="module")
