@@ -47,7 +47,6 @@ class JobRun:
     attempt: int
     triggers: Mapping[str, str]
     """By uid of the waiting model: the hash of what, when it changes, makes a failed Job run again at once."""
-    image: str
     created: datetime | None
     finished: datetime | None
     owners: tuple[Manifest, ...]
@@ -104,7 +103,6 @@ def read_job(job: Manifest, around: JobSurroundings) -> JobRun:
         started=bool(ends) or any(_runs(pod) for pod in pods),
         attempt=_integer(annotations.get(ANNOTATION_ATTEMPT)),
         triggers=read_triggers(annotations.get(ANNOTATION_TRIGGER)),
-        image=image_of(job),
         created=parse_time(metadata.get("creationTimestamp")),
         finished=finished,
         owners=tuple(metadata.get("ownerReferences") or ()),
@@ -116,11 +114,6 @@ def read_job(job: Manifest, around: JobSurroundings) -> JobRun:
 def _made_by(job: Manifest, pod: Manifest) -> bool:
     """False for pods of an earlier Job of the same name that are on their way out."""
     return any(owner.get("uid") == job["metadata"]["uid"] for owner in pod["metadata"].get("ownerReferences") or ())
-
-
-def image_of(job: Manifest) -> str:
-    """The image that a Job's pods run."""
-    return str(job["spec"]["template"]["spec"]["containers"][0]["image"])
 
 
 def read_triggers(text: object) -> dict[str, str]:

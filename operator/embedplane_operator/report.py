@@ -26,7 +26,7 @@ def render_status(
     findings = replace(decision.findings, by_type={**decision.findings.by_type, ConditionType.SCALING_ACTIVE: active})
     return EmbeddingModelStatus(
         observed_generation=generation,
-        served_generation=generation if summarize(findings).reason == Reason.SERVING else before.served_generation,
+        served_generation=_served_generation(before, generation, servers, summarize(findings).reason),
         conditions=conditions(findings, before.conditions, generation, now),
         source=decision.pinned.source,
         vector_space=decision.pinned.vector_space,
@@ -36,6 +36,16 @@ def render_status(
         url=url_of(model) if is_deployed else None,
         scaling=(_scaling_status(scaling) if scaling else before.scaling) if is_deployed else None,
     )
+
+
+def _served_generation(before: EmbeddingModelStatus, generation: int, servers: Servers, reason: str) -> int | None:
+    """The newest generation that is wholly served; the first one as soon as a single pod took requests.
+
+    From then on vectors may exist, and the vector space must not change any more.
+    """
+    if reason == Reason.SERVING or (before.served_generation is None and servers.ready):
+        return generation
+    return before.served_generation
 
 
 def with_refusal(decision: Decision, refused: Finding) -> Decision:

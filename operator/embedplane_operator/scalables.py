@@ -8,6 +8,7 @@ from embedplane_operator.api.v1alpha1 import EmbeddingModel
 from embedplane_operator.autoscale.rules import rules_of
 from embedplane_operator.autoscale.scalable import Scalable
 from embedplane_operator.cluster import Cluster
+from embedplane_operator.decide.acceptance import spec_refusal
 from embedplane_operator.kinds import DEPLOYMENT, EMBEDDING_MODEL, Manifest
 from embedplane_operator.render.names import (
     LABEL_COMPONENT,
@@ -18,6 +19,7 @@ from embedplane_operator.render.names import (
     MANAGED_BY,
     SERVER,
 )
+from embedplane_operator.settings import Settings
 from embedplane_operator.workqueue import Key
 
 AUTOSCALER_MANAGER = "embedplane-autoscaler"
@@ -26,12 +28,12 @@ AUTOSCALER_MANAGER = "embedplane-autoscaler"
 class ServerScales:
     """Lists what can be scaled in the watched namespaces, and scales it."""
 
-    def __init__(self, cluster: Cluster, installation: str, namespaces: tuple[str, ...]) -> None:
+    def __init__(self, cluster: Cluster, settings: Settings) -> None:
         self._cluster = cluster
-        self._selector = (
-            f"{LABEL_MANAGED_BY}={MANAGED_BY},{LABEL_COMPONENT}={SERVER},{LABEL_INSTALLATION}={installation}"
-        )
-        self._namespaces: tuple[str | None, ...] = namespaces or (None,)
+        self._settings = settings
+        ours = f"{LABEL_MANAGED_BY}={MANAGED_BY},{LABEL_INSTALLATION}={settings.installation}"
+        self._selector = f"{ours},{LABEL_COMPONENT}={SERVER}"
+        self._namespaces: tuple[str | None, ...] = settings.watch_namespaces or (None,)
 
     async def list_scalable(self) -> list[Scalable]:
         """Every server Deployment of this installation whose model exists."""
@@ -41,7 +43,7 @@ class ServerScales:
             for deployment in await self._cluster.list(DEPLOYMENT, namespace, self._selector):
                 labels = deployment["metadata"].get("labels") or {}
                 model = models.get(Key(deployment["metadata"]["namespace"], labels.get(LABEL_MODEL, "")))
-                if scalable := _scalable(model, deployment):
+                if scalable := _scalable(model, deployment, self._settings):
                     found.append(scalable)
         return found
 
@@ -50,13 +52,15 @@ class ServerScales:
         await self._cluster.scale(namespace, deployment, replicas, manager=AUTOSCALER_MANAGER)
 
 
-def _scalable(model: Manifest | None, deployment: Manifest) -> Scalable | None:
+def _scalable(model: Manifest | None, deployment: Manifest, settings: Settings) -> Scalable | None:
     if model is None or "deletionTimestamp" in model["metadata"] or "deletionTimestamp" in deployment["metadata"]:
         return None
     try:
         parsed = EmbeddingModel.model_validate(model)
     except ValueError:
         return None  # the reconciler says so in the model's conditions
+    # A refused spec changes nothing: what serves goes on with the replicas it has.
+    is_held = parsed.spec.suspend or spec_refusal(parsed, settings) is not None
     metadata, status = deployment["metadata"], deployment.get("status") or {}
     resolved = read_resolved(metadata.get("annotations") or {})
     return Scalable(
@@ -67,7 +71,7 @@ def _scalable(model: Manifest | None, deployment: Manifest) -> Scalable | None:
         replicas=int(deployment["spec"].get("replicas", 1)),
         ready_replicas=int(status.get("readyReplicas") or 0),
         replicas_owned=any(_owns_replicas(entry) for entry in metadata.get("managedFields") or ()),
-        rules=rules_of(parsed.spec.scaling, parsed.spec.suspend),
+        rules=rules_of(parsed.spec.scaling, is_held),
         benchmark_tokens_per_second=resolved.engine.benchmark.tokens_per_second if resolved else None,
     )
 

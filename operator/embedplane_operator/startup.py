@@ -90,7 +90,7 @@ async def _lead(parts: Parts, stop: asyncio.Event) -> None:
 
 async def _work(parts: Parts, leadership: Leadership, stop: asyncio.Event) -> None:
     """Starts everything that acts, and returns when told to stop, with all of it stopped."""
-    scales = ServerScales(parts.cluster, parts.settings.installation, parts.settings.watch_namespaces)
+    scales = ServerScales(parts.cluster, parts.settings)
     channels = Channels(parts.index, parts.reports, Recorder(parts.cluster, _identity()), parts.metrics)
     reconciler = Reconciler(parts.cluster, parts.settings, channels)
     autoscaler = _autoscaler(parts, scales)

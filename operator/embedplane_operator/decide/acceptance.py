@@ -11,10 +11,13 @@ from embedplane_operator.status import Finding, Outlook
 
 
 def refusal(observed: Observation, settings: Settings) -> Finding | None:
-    """Why the spec is not acted on; None when it can be."""
-    return _unknown_accelerator(observed.model, settings) or _unshared_store(observed.model, settings) or _taken_name(
-        observed, settings
-    )  # fmt: skip
+    """Why the model is not acted on; None when it can be."""
+    return spec_refusal(observed.model, settings) or _taken_name(observed, settings)
+
+
+def spec_refusal(model: EmbeddingModel, settings: Settings) -> Finding | None:
+    """Why this installation cannot do what the spec asks for."""
+    return _unknown_accelerator(model, settings) or _unshared_store(model, settings)
 
 
 def _unknown_accelerator(model: EmbeddingModel, settings: Settings) -> Finding | None:

@@ -57,11 +57,14 @@ class _Progress:
     jobs: set[str] = field(default_factory=set)
     actions: list[JobAction] = field(default_factory=list)
     checks: list[float] = field(default_factory=list)
+    is_early: bool = False
+    """The way ended before its last Job."""
 
     def take(self, stage: Stage) -> None:
         """Keeps what a stage wants done."""
         self.jobs.update(stage.jobs)
         self.actions.extend(stage.actions)
+        self.is_early = stage.is_early
         if stage.check_after is not None:
             self.checks.append(stage.check_after)
 
@@ -183,15 +186,27 @@ def _same_engine(way: Way, live: Live | None) -> Resolved | None:
 
 
 def _stale_jobs(progress: _Progress, *, is_done: bool) -> list[LeaveJob]:
-    """Jobs of other inputs, answers that are out of date; once the model is served, all Jobs."""
+    """Jobs of other inputs, answers that are out of date; once the model is served, all Jobs.
+
+    A step that runs again only because its answer was lost (its pod is gone) ends no Job of a later step.
+    """
     uid = progress.way.model.metadata.uid
     owned = [job for job in progress.way.observed.jobs if job.is_owned_by(uid) and not job.deleting]
     outdated = _outdated(progress)
     return [
         LeaveJob(job, uid)
         for job in owned
-        if is_done or job.name not in progress.jobs or (outdated and _answered_before(job, outdated))
+        if is_done
+        or (job.name not in progress.jobs and not _may_be_later(progress))
+        or (outdated and _answered_before(job, outdated))
     ]
+
+
+def _may_be_later(progress: _Progress) -> bool:
+    """True where the wishes are those that the later Jobs were started for."""
+    way, live = progress.way, progress.live
+    is_pinned = pinned_source(way.model, live) is not None and pinned_space(way.model, live) is not None
+    return progress.is_early and is_pinned
 
 
 def _outdated(progress: _Progress) -> datetime | None:

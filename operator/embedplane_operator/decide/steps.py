@@ -11,8 +11,9 @@ from typing import Any
 
 from embedplane_operator.api.conditions import Reason
 from embedplane_operator.decide.decision import CreateJob, JobAction, JoinJob
-from embedplane_operator.jobs import JobRun, image_of, write_triggers
+from embedplane_operator.jobs import JobRun, write_triggers
 from embedplane_operator.kinds import Manifest
+from embedplane_operator.render.inputs import digest_of
 from embedplane_operator.render.job import JobRequest
 from embedplane_operator.render.manifest import Owner, owner_reference
 from embedplane_operator.status import Finding, Outlook
@@ -39,7 +40,7 @@ class Step:
 
 @dataclass(frozen=True)
 class Waiter:
-    """The model that wants it, and the hash of what makes a failed Job run again at once."""
+    """The model that wants it, and the hash of what it changed that makes a failed Job run again at once."""
 
     owner: Owner
     trigger: str
@@ -65,7 +66,7 @@ def advance(step: Step, run: JobRun | None, waiter: Waiter, now: datetime) -> Ou
     is_replaced = any(isinstance(action, CreateJob) for action in outcome.actions)
     if is_replaced or (run.is_owned_by(waiter.owner.uid) and waiter.owner.uid in run.triggers):
         return outcome
-    joined = JoinJob(run, owner_reference(waiter.owner), {**run.triggers, waiter.owner.uid: waiter.trigger})
+    joined = JoinJob(run, owner_reference(waiter.owner), {**run.triggers, waiter.owner.uid: _trigger(step, waiter)})
     return Outcome(outcome.result, outcome.finding, (joined, *outcome.actions), outcome.check_after)
 
 
@@ -114,13 +115,20 @@ def _has_news(step: Step, run: JobRun, waiter: Waiter) -> bool:
     Each waiting model compares with its own earlier trigger only: two must not replace each other's Job for ever.
     """
     known = run.triggers.get(waiter.owner.uid)
-    if known is not None and known != waiter.trigger:
-        return True
-    return image_of(step.render(JobRequest(step.inputs, 1, "", (waiter.owner,)))) != run.image
+    return known is not None and known != _trigger(step, waiter)
+
+
+def _trigger(step: Step, waiter: Waiter) -> str:
+    """The waiter's trigger with the pod as it is rendered now: a repaired installation counts as well.
+
+    Never compared with the Job's spec: an admission webhook may have rewritten that.
+    """
+    pod = step.render(JobRequest(step.inputs, 1, "", (waiter.owner,)))["spec"]["template"]
+    return digest_of([waiter.trigger, pod])[:16]
 
 
 def _started(step: Step, waiter: Waiter, replaced: JobRun | None, attempt: int) -> Outcome:
-    triggers = {**(replaced.triggers if replaced else {}), waiter.owner.uid: waiter.trigger}
+    triggers = {**(replaced.triggers if replaced else {}), waiter.owner.uid: _trigger(step, waiter)}
     others = {Owner(owner["name"], owner["uid"]) for owner in (replaced.owners if replaced else ())}
     request = JobRequest(step.inputs, attempt, write_triggers(triggers), tuple(sorted(others | {waiter.owner})))
     action = CreateJob(step.render(request), replaced)

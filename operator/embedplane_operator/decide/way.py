@@ -79,14 +79,18 @@ class Stage:
     """Names of the Jobs whose answers are used or waited for."""
     actions: tuple[JobAction, ...] = ()
     check_after: float | None = None
+    is_early: bool = False
+    """Steps come after the one that is not done; their Jobs may run already, from an answer that was lost since."""
 
 
 def source_stage(way: Way, pinned: SourceStatus | None) -> Stage:
     """Fetches: a pinned source again by its commit, any other as the user named it."""
-    if finding := _missing_credentials(way) or _missing_claim(way):
-        return Stage(finding, check_after=LOOK_AGAIN_STUCK)
     step = _fetch_step(way, pinned.commit if pinned else None)
-    outcome = advance(step, way.observed.job(step.name), way.waiter, way.now)
+    run = way.observed.job(step.name)
+    is_answered = run is not None and run.result is not None
+    if not is_answered and (finding := _missing_credentials(way) or _missing_claim(way)):
+        return Stage(finding, check_after=LOOK_AGAIN_STUCK, is_early=True)
+    outcome = advance(step, run, way.waiter, way.now)
     if outcome.result is None:
         return _watching_secret(way, _undone(step, outcome))
     try:
@@ -162,7 +166,8 @@ def _build_step(way: Way, export_key: str) -> Step:
 
 
 def _undone(step: Step, outcome: Outcome) -> Stage:
-    return Stage(outcome.finding, jobs=(step.name,), actions=outcome.actions, check_after=outcome.check_after)
+    jobs, actions = (step.name,), outcome.actions
+    return Stage(outcome.finding, jobs=jobs, actions=actions, check_after=outcome.check_after, is_early=True)
 
 
 def _watching_secret(way: Way, stage: Stage) -> Stage:
