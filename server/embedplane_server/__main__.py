@@ -40,7 +40,14 @@ from embedplane_server.settings import (
 TERMINATION_LOG = "EMBEDPLANE_TERMINATION_LOG"
 
 # Libraries read these when they are imported: plain HTTP transfers, no reports to their makers.
-LIBRARY_SETTINGS = {"HF_HUB_DISABLE_XET": "1", "HF_HUB_DISABLE_TELEMETRY": "1", "DO_NOT_TRACK": "1"}
+LIBRARY_SETTINGS = {
+    "HF_HUB_DISABLE_XET": "1",
+    "HF_HUB_DISABLE_TELEMETRY": "1",
+    "DO_NOT_TRACK": "1",
+    "TOKENIZERS_PARALLELISM": "false",  # its pool would have a thread for each core of the node, not of the pod
+}
+CHATTY_LOGGERS = ("httpcore", "httpcore2", "httpx", "httpx2")
+"""They log whole URLs, and a signed download URL is a credential."""
 
 
 def main(arguments: Sequence[str], environment: MutableMapping[str, str]) -> int:
@@ -129,6 +136,8 @@ def _step(work: Awaitable[Result]) -> Result:
 
 def _configure_logging(settings: Settings) -> None:
     logging.basicConfig(level=settings.log_level.upper(), format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    for name in CHATTY_LOGGERS:
+        logging.getLogger(name).setLevel(logging.WARNING)
 
 
 def _fetch(_: argparse.Namespace, environment: Mapping[str, str]) -> Result:

@@ -45,6 +45,8 @@ class OpenVinoEngine:
             "INFERENCE_PRECISION_HINT": _PRECISION_HINTS[options.precision],
             "INFERENCE_NUM_THREADS": options.threads,
             "NUM_STREAMS": options.streams,
+            # Pinned threads of two pods on one node would share the same first cores.
+            "ENABLE_CPU_PINNING": False,
         }
         self._compiled = openvino.Core().compile_model(str(graph), "CPU", properties)
         self._requests = [self._compiled.create_infer_request() for _ in range(options.streams)]

@@ -140,6 +140,10 @@ def _refuse_unsupported(chain: Chain) -> None:
         raise unsupported_model(
             f"the modules are {' > '.join(kinds)}; only a Transformer, a Pooling and what follows it can be served."
         )
+    if "Normalize" in kinds[:-1]:
+        raise unsupported_model(
+            f"the modules are {' > '.join(kinds)}; a Normalize is served at the end only. Fold it into the last module."
+        )
     config = chain.transformer.config
     if not config.get("model_type"):
         raise unsupported_model("config.json of the model is missing or names no model_type.")

@@ -33,6 +33,23 @@ INERT_KEYS = frozenset(
     }
 )
 
+# Keys of sentence_bert_config.json that stand elsewhere in the form, or that change no vector of a text.
+PLAIN_TRANSFORMER_SETTINGS = frozenset(
+    {
+        "do_lower_case",
+        "document_length",
+        "max_seq_length",
+        "modality_config",
+        "query_expansion",
+        "query_length",
+        "transformer_task",
+        "trust_remote_code",
+        "unpad_inputs",
+    }
+)
+TOKEN_OUTPUT = ("module_output_name", "token_embeddings")
+"""What a Transformer's output is called unless the model says otherwise."""
+
 # Keys of tokenizer_config.json that change token ids.
 TOKENIZER_SETTINGS = (
     "add_bos_token",
@@ -73,13 +90,28 @@ def vector_space_id(folder: Path, chain: Chain, behaviour: Behaviour, weights: M
 
 def canonical_form(folder: Path, chain: Chain, behaviour: Behaviour, weights: Mapping[str, str]) -> dict[str, Any]:
     """Return what the id is a hash of."""
+    settings = _transformer_settings(chain.settings)
     return {
+        # Absent where nothing is set, as in nearly every model.
+        **({"transformer": settings} if settings else {}),
         "modules": [_module(module, weights) for module in chain.modules if module.kind != "Dropout"],
         "tokenizer": _tokenizer(folder / chain.transformer.path, chain.settings),
         "prompts": {name: text for name, text in behaviour.prompts.items() if text},
         "defaultPrompt": behaviour.default_prompt,
         "maxSequenceLength": behaviour.max_sequence_length,
     }
+
+
+def _transformer_settings(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what sentence-transformers passes on to the model and its tokenizer besides their own files."""
+    plain = {key: _arguments(value) for key, value in settings.items() if key not in PLAIN_TRANSFORMER_SETTINGS}
+    return {key: value for key, value in plain.items() if value not in (None, {}, []) and (key, value) != TOKEN_OUTPUT}
+
+
+def _arguments(value: Any) -> Any:  # noqa: ANN401 -- any JSON document
+    if isinstance(value, Mapping):
+        return {key: inner for key, inner in _live(value).items() if key != "trust_remote_code"}
+    return value
 
 
 def sha256_of(document: Any) -> str:  # noqa: ANN401 -- any JSON document

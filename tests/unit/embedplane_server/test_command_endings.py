@@ -1,6 +1,7 @@
 """How commands end: exit code and termination message of the contract."""
 
 import json
+import logging
 
 import pytest
 
@@ -109,3 +110,8 @@ def test_a_long_message_is_cut_to_two_kibibytes(letter):
     assert len(text.encode()) <= 2048
     assert len(text.encode()) > 2000
     assert json.loads(text)["error"]["message"].endswith("...")
+
+
+def test_urls_of_downloads_are_not_logged(tmp_path):
+    run(tmp_path, "fetch", STORE=f"file://{tmp_path}/store", **source(write_model(tmp_path / "model")))
+    assert not any(logging.getLogger(name).isEnabledFor(logging.INFO) for name in ("httpx", "httpx2", "httpcore2"))

@@ -130,3 +130,16 @@ def test_only_json_and_safetensors_of_the_chain_are_chosen():
         "model-00002-of-00002.safetensors",
         "model.safetensors.index.json",
     ]
+
+
+def test_a_normalize_before_the_end_is_refused_rather_than_dropped(tmp_path):
+    kinds = ("Transformer", "Pooling", "Normalize", "Dense")
+    places = ("", "1_Pooling", "2_Normalize", "3_Dense")
+    modules = [
+        {"idx": index, "name": str(index), "path": path, "type": f"sentence_transformers.models.{kind}"}
+        for index, (kind, path) in enumerate(zip(kinds, places, strict=True))
+    ]
+    folder = write_model(tmp_path, modules_json=modules)
+    with pytest.raises(PermanentError, match="Normalize is served at the end only") as caught:
+        describe(folder, Overrides())
+    assert caught.value.reason == "UnsupportedModel"

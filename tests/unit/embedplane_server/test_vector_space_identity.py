@@ -9,6 +9,7 @@ from embedplane_server.settings import Overrides
 from tests.support.reference import minilm_folder
 from tests.unit.embedplane_server.model_folder import word_tokenizer, write_model
 
+WINDOW = {"max_seq_length": 32, "do_lower_case": False}
 BERT = {"model_type": "bert", "architectures": ["BertModel"], "hidden_size": 8, "max_position_embeddings": 64}
 
 
@@ -38,6 +39,9 @@ def test_the_id_of_a_known_model_never_changes():
         {"config_sentence_transformers_json": {"__version__": {"transformers": "4.6"}, "similarity_fn_name": "dot"}},
         {"config_sentence_transformers_json": {"prompts": {"query": "", "document": ""}}},
         {"README_md": b"another text"},
+        {"sentence_bert_config_json": {**WINDOW, "config_args": {}, "unpad_inputs": False}},
+        {"sentence_bert_config_json": {**WINDOW, "model_args": {"torch_dtype": "float16", "trust_remote_code": False}}},
+        {"sentence_bert_config_json": {**WINDOW, "module_output_name": "token_embeddings"}},
         {"tokenizer_config_json": {"cls_token": {"content": "[CLS]"}, "model_max_length": 99, "name_or_path": "x"}},
     ],
 )
@@ -56,6 +60,8 @@ def test_padding_and_truncation_of_the_tokenizer_change_no_id(tmp_path):
     "files",
     [
         {"model_safetensors": b"other weights"},
+        {"sentence_bert_config_json": {**WINDOW, "config_args": {"num_hidden_layers": 1}}},
+        {"sentence_bert_config_json": {**WINDOW, "tokenizer_args": {"do_lower_case": True}}},
         {"config_json": {**BERT, "layer_norm_eps": 1e-6}},
         {"1_Pooling_config_json": {"word_embedding_dimension": 8, "pooling_mode_cls_token": True}},
         {"config_sentence_transformers_json": {"prompts": {"query": "find: "}}},
