@@ -1,0 +1,82 @@
+"""Servers that end, hang or are forbidden: what the model says of them."""
+
+import json
+from typing import Any
+
+import pytest
+
+from tests.support.troubles import serving_not_ready
+from tests.support.world import HUB, World
+
+
+@pytest.mark.parametrize(
+    ("container", "reason", "words"),
+    [
+        (
+            {
+                "state": {"waiting": {"reason": "CrashLoopBackOff"}},
+                "lastState": {"terminated": {"exitCode": 1, "message": "boom"}},
+            },
+            "CrashLoop",
+            "boom",
+        ),
+        (
+            {"lastState": {"terminated": {"exitCode": 66, "message": "needs avx512"}}},
+            "EngineIncompatible",
+            "needs avx512",
+        ),
+        (
+            {"lastState": {"terminated": {"exitCode": 137, "reason": "OOMKilled"}}},
+            "OutOfMemory",
+            "spec.resources.limits.memory",
+        ),
+        (
+            {
+                "lastState": {
+                    "terminated": {
+                        "exitCode": 65,
+                        "message": json.dumps({"error": {"reason": "StoreUnavailable", "message": "stale handle"}}),
+                    }
+                }
+            },
+            "StoreUnavailable",
+            "stale handle",
+        ),
+    ],
+)
+async def test_a_server_that_ends_is_explained(container: dict[str, Any], reason: str, words: str) -> None:
+    world = await serving_not_ready()
+
+    world.server_pod(container)
+    await world.settle()
+
+    assert world.says("Available") == ("False", reason)
+    assert world.says("Ready") == ("False", reason)
+    assert words in (world.condition("Available") or {})["message"]
+
+
+async def test_a_server_that_admission_forbids_is_explained() -> None:
+    world = await serving_not_ready()
+    message = 'pods "x" is forbidden: no PriorityClass with name none was found'
+    conditions = [{"type": "ReplicaFailure", "status": "True", "message": message}]
+
+    world.cluster.put({**world.deployment(), "status": {"conditions": conditions}})
+    await world.settle()
+
+    assert world.says("Available") == ("False", "PodForbidden")
+
+
+async def test_a_rollout_that_hangs_shows_its_trouble_while_the_old_server_answers() -> None:
+    world = World()
+    await world.serve()
+    world.model(HUB | {"serving": {"drainDelaySeconds": 1}})
+    await world.settle()
+    deployment = world.deployment()
+    world.cluster.put({**deployment, "status": {"replicas": 2, "updatedReplicas": 1, "readyReplicas": 1}})
+    world.server_pod({"state": {"waiting": {"reason": "ErrImagePull", "message": "gone"}}})
+
+    await world.settle()
+
+    assert world.says("Available") == ("True", "ReplicasReady")
+    assert world.says("Ready") == ("False", "ImagePullFailed")
+    assert world.status["servedGeneration"] == 1
