@@ -14,7 +14,7 @@ from tests.support.serving import client_of
 
 pytestmark = pytest.mark.cluster
 
-UNPACK = "import sys, tarfile; tarfile.open(fileobj=sys.stdin.buffer, mode='r|').extractall('/data', filter='data')"
+UNPACK = "import sys, tarfile; tarfile.open(fileobj=sys.stdin.buffer, mode='r|').extractall('/data')"
 
 
 def claim(namespace: Kubectl, name: str) -> None:
