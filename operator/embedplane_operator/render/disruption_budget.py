@@ -3,8 +3,7 @@
 from embedplane_operator.api.v1alpha1 import EmbeddingModel
 from embedplane_operator.kinds import Manifest
 from embedplane_operator.render.deployment import space_selector
-from embedplane_operator.render.manifest import owner_of, owner_reference, ownership_labels
-from embedplane_operator.render.names import LABEL_MODEL, SERVER, service_name
+from embedplane_operator.render.manifest import endpoint_metadata
 from embedplane_operator.settings import Settings
 
 
@@ -15,12 +14,7 @@ def render_disruption_budget(model: EmbeddingModel, settings: Settings, vector_s
     return {
         "apiVersion": "policy/v1",
         "kind": "PodDisruptionBudget",
-        "metadata": {
-            "name": service_name(model),
-            "namespace": model.metadata.namespace,
-            "labels": ownership_labels(settings, SERVER) | {LABEL_MODEL: model.metadata.name},
-            "ownerReferences": [owner_reference(owner_of(model), is_controller=True)],
-        },
+        "metadata": endpoint_metadata(model, settings),
         "spec": {
             "maxUnavailable": 1,
             "unhealthyPodEvictionPolicy": "AlwaysAllow",

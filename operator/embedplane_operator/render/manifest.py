@@ -11,7 +11,15 @@ from pydantic import BaseModel
 
 from embedplane_operator.api.v1alpha1 import API_VERSION, KIND, EmbeddingModel
 from embedplane_operator.kinds import Manifest
-from embedplane_operator.render.names import LABEL_COMPONENT, LABEL_INSTALLATION, LABEL_MANAGED_BY, MANAGED_BY
+from embedplane_operator.render.names import (
+    LABEL_COMPONENT,
+    LABEL_INSTALLATION,
+    LABEL_MANAGED_BY,
+    LABEL_MODEL,
+    MANAGED_BY,
+    SERVER,
+    service_name,
+)
 from embedplane_operator.settings import Settings
 
 
@@ -38,6 +46,16 @@ def ownership_labels(settings: Settings, component: str | None = None) -> dict[s
     """Return the labels that say an object is ours, and whose of us."""
     labels = {LABEL_MANAGED_BY: MANAGED_BY, LABEL_INSTALLATION: settings.installation}
     return labels | ({LABEL_COMPONENT: component} if component else {})
+
+
+def endpoint_metadata(model: EmbeddingModel, settings: Settings) -> Manifest:
+    """Return the metadata of what stands in front of a model's servers: its Service and its budget."""
+    return {
+        "name": service_name(model),
+        "namespace": model.metadata.namespace,
+        "labels": ownership_labels(settings, SERVER) | {LABEL_MODEL: model.metadata.name},
+        "ownerReferences": [owner_reference(owner_of(model), is_controller=True)],
+    }
 
 
 def without_empty(value: Any) -> Any:  # noqa: ANN401 -- any JSON

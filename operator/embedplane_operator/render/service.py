@@ -3,8 +3,8 @@
 from embedplane_operator.api.v1alpha1 import EmbeddingModel
 from embedplane_operator.kinds import Manifest
 from embedplane_operator.render.deployment import space_selector
-from embedplane_operator.render.manifest import owner_of, owner_reference, ownership_labels
-from embedplane_operator.render.names import LABEL_MODEL, SERVER, SERVER_PORT_NAME, SERVICE_PORT, service_name
+from embedplane_operator.render.manifest import endpoint_metadata
+from embedplane_operator.render.names import SERVER_PORT_NAME, SERVICE_PORT
 from embedplane_operator.settings import Settings
 
 
@@ -13,12 +13,7 @@ def render_service(model: EmbeddingModel, settings: Settings, vector_space_id: s
     return {
         "apiVersion": "v1",
         "kind": "Service",
-        "metadata": {
-            "name": service_name(model),
-            "namespace": model.metadata.namespace,
-            "labels": ownership_labels(settings, SERVER) | {LABEL_MODEL: model.metadata.name},
-            "ownerReferences": [owner_reference(owner_of(model), is_controller=True)],
-        },
+        "metadata": endpoint_metadata(model, settings),
         "spec": {
             "type": "ClusterIP",
             "selector": space_selector(model, vector_space_id),
