@@ -58,11 +58,8 @@ def test_a_model_is_served_survives_restarts_untouched_and_goes_with_its_childre
         wait_for("the Jobs are gone", lambda: not namespace.list("jobs"), within=30)
         events = {event["reason"] for event in namespace.list("events.events.k8s.io")}
         assert {"FetchRunning", "Resolved", "Published", "Serving"} <= events
-        unknown = {"status": "Unknown"}
-        wait_for(
-            "the autoscaler looked",
-            lambda: (namespace.condition("minilm", "ScalingActive") or unknown)["status"] != "Unknown",
-        )
+        # The autoscaler's last word: until it sees the ready pod it says NoReadyReplicas.
+        namespace.wait_for_condition("minilm", "ScalingActive", "False", reason="PrometheusNotConfigured", within=60)
         operator.kill()
 
     before = versions(namespace)
