@@ -131,7 +131,8 @@ def _build_missing(layout: Layout, missing: list[Tool]) -> None:
     for number, tool in enumerate(missing, 1):
         with step(f"build {tool.name} {tool.version} ({number} of {len(missing)})") as running:
             _build_one(tool, _built(layout, tool), compiler, running)
-    compiler.drop_caches()
+    with step("drop the caches of the Go builds"):
+        compiler.drop_caches()
 
 
 def _build_one(tool: Tool, target: Path, compiler: Compiler, running: Step) -> None:
