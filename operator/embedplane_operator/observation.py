@@ -31,6 +31,8 @@ class Observation:
     source_claim: Manifest | None = None
     secret_version: str | None = None
     """resourceVersion of the token's Secret; None when it does not exist or none is wanted."""
+    api_keys_version: str | None = None
+    """The same of the Secret with the API keys."""
 
     def job(self, name: str) -> JobRun | None:
         """The Job of this name, if there is one."""

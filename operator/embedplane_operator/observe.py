@@ -63,7 +63,9 @@ class Observer:
             self._cluster.get(DISRUPTION_BUDGET, namespace, name),
             self._cluster.get(CLAIM, namespace, STORE_CLAIM),
         )
-        source_claim, secret_version = await asyncio.gather(self._source_claim(model), self._secret_version(model))
+        source_claim, secret_version, api_keys_version = await asyncio.gather(
+            self._source_claim(model), self._secret_version(model), self._api_keys_version(model)
+        )
         troubles = await self._claim_troubles(namespace, [claim, source_claim])
         servers = [pod for pod in pods if _component(pod) == SERVER]
         found = Observation(
@@ -76,6 +78,7 @@ class Observer:
             claim=claim,
             source_claim=source_claim,
             secret_version=secret_version,
+            api_keys_version=api_keys_version,
         )
         if shared_jobs is None:
             return await self._with_owned_jobs(found, troubles)
@@ -140,6 +143,10 @@ class Observer:
         if hub is None or hub.token_secret_ref is None:
             return None
         return await self._cluster.secret_version(model.metadata.namespace, hub.token_secret_ref.name)
+
+    async def _api_keys_version(self, model: EmbeddingModel) -> str | None:
+        reference = model.spec.serving.api_keys_secret_ref
+        return await self._cluster.secret_version(model.metadata.namespace, reference.name) if reference else None
 
 
 def _component(manifest: Manifest) -> str:

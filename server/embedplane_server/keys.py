@@ -16,6 +16,7 @@ from embedplane_server.errors import invalid_settings
 logger = logging.getLogger(__name__)
 
 LOOK_AGAIN_SECONDS = 1.0
+SETTING = "EMBEDPLANE_API_KEYS_FILES (spec.serving.apiKeysSecretRef)"
 
 Stamp = tuple[tuple[str, int, int, int], ...]
 """What changes when a file does: its name, inode, size and time."""
@@ -32,9 +33,9 @@ class ApiKeys:
             self._stamp = self._stamp_now()
             self._digests = self._read()
         except (OSError, UnicodeDecodeError) as error:
-            raise invalid_settings(f"EMBEDPLANE_API_KEYS_FILES: {error}. Every path must be readable.") from error
+            raise invalid_settings(f"{SETTING}: {error}. Every path must be readable.") from error
         if not self._digests:
-            raise invalid_settings("EMBEDPLANE_API_KEYS_FILES: no file holds a key. Write one key a line.")
+            raise invalid_settings(f"{SETTING}: no file holds a key. Write one key a line.")
 
     def accept(self, key: str) -> bool:
         """Tell whether a key is valid; how long that takes does not depend on the key."""

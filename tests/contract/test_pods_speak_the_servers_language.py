@@ -84,3 +84,16 @@ def test_the_server_knows_its_names_its_space_and_its_limits() -> None:
     assert (settings.max_request_seconds, settings.max_connection_seconds) == (60, 30)
     assert settings.drain_delay_seconds == 5
     assert settings.minimum_cosine == 0.9999
+
+
+def test_the_server_knows_what_requests_may_ask_for_and_who_may_ask() -> None:
+    plain = containers_of(ROOT / "tests/data/cpu-minimal/input.yaml")["serve"]
+    container = containers_of(ROOT / "tests/data/cpu-everything/input.yaml")["serve"]
+    defaults, settings = (ServeSettings.from_environment(environment_of(each)) for each in (plain, container))
+
+    assert (settings.dimensions.default, settings.dimensions.allowed) == (256, (64, 128))
+    assert settings.long_input == "Truncate"
+    assert str(settings.api_keys_files[0]) in [mount["mountPath"] for mount in container["volumeMounts"]]
+    assert (defaults.dimensions.default, defaults.dimensions.allowed) == (None, ())
+    assert defaults.long_input == "Reject"
+    assert defaults.api_keys_files == ()

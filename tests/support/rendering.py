@@ -1,11 +1,13 @@
 """Settings and models for tests of the renderers, from short YAML."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from embedplane_operator.api.resolved import Resolved
 from embedplane_operator.api.status import EngineStatus, SourceStatus, VectorSpaceStatus
 from embedplane_operator.api.v1alpha1 import EmbeddingModel
+from embedplane_operator.decide.dimensions import with_dimensions
 from embedplane_operator.kinds import Manifest
 from embedplane_operator.render.build_job import render_build_job
 from embedplane_operator.render.deployment import render_deployment
@@ -92,7 +94,8 @@ def resolved() -> Resolved:
 def every_manifest(model: EmbeddingModel, settings: Settings) -> list[Manifest]:
     """Return all that Embedplane makes for a model, in the order in which it comes into being."""
     pinned = resolved()
-    space = pinned.vector_space.id
+    pinned = replace(pinned, vector_space=with_dimensions(pinned.vector_space, model.spec.embedding.dimensions))
+    space = pinned.vector_space.base_id
     export = export_inputs(model, settings, pinned.source.digest)
     build = build_inputs(model, settings, "export-key")
     budget = render_disruption_budget(model, settings, space)

@@ -36,7 +36,7 @@
 - apiGroups: [events.k8s.io]
   resources: [events]
   verbs: [list, create, patch]
-# Metadata only: whether a token's Secret exists, and whether it changed.
+# Metadata only: whether a Secret that a model names exists, and whether it changed.
 - apiGroups: [""]
   resources: [secrets]
   verbs: [get]

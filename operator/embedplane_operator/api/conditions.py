@@ -62,6 +62,7 @@ class Reason(StrEnum):
     UNKNOWN_ACCELERATOR = "UnknownAccelerator"  # accelerator.profile is none of the installation's
     STORE_NOT_SHARED = "StoreNotShared"  # maxReplicas above 1 with a store that one node can mount
     VECTOR_SPACE_CHANGE_REFUSED = "VectorSpaceChangeRefused"  # the change would make old vectors useless
+    DIMENSIONS_UNAVAILABLE = "DimensionsUnavailable"  # embedding.dimensions asks for more than the model's vectors have
     POD_TEMPLATE_INVALID = "PodTemplateInvalid"  # the API server refuses a child made from this spec
     ENGINE_INCOMPATIBLE = "EngineIncompatible"  # no variant of the engine fits the machine, a new build did not help
     NAME_CONFLICT = "NameConflict"  # an object of a child's name exists and is not ours

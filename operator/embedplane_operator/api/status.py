@@ -51,9 +51,14 @@ class VectorSpaceStatus(ApiModel):
     inputs: Hash
     """Hash of the wishes that the space was resolved from."""
     id: Hash
-    """Identity of the vector space."""
+    """Identity of the vector space. It ends with ;dimensions=N where spec.embedding.dimensions.default shortens
+    vectors."""
     dimensions: int
-    """Length of a vector."""
+    """Length of a vector, where a request names none."""
+    native_dimensions: int | None = None
+    """Length of the model's own vectors, where it is another."""
+    allowed_dimensions: tuple[int, ...] = Field((), max_length=64)
+    """Further lengths that requests may ask for."""
     pooling: Text | None = None
     """How token vectors become one vector."""
     normalized: bool
@@ -64,6 +69,11 @@ class VectorSpaceStatus(ApiModel):
     """Similarity function that the model was made for."""
     prompts: tuple[Text, ...] = Field((), max_length=256)
     """Names of the prompts."""
+
+    @property
+    def base_id(self) -> str:
+        """The identity of the model's own vectors, which labels, engines and metrics carry."""
+        return self.id.partition(";")[0]
 
 
 class ConformanceStatus(ApiModel):

@@ -2,7 +2,7 @@
 
 A docstring under a field is what `kubectl explain` prints, which shows no defaults and no limits, so the text has them.
 A field stands here only when the code acts on it, and a default of v1alpha1 never changes. Neighbours: `source.py`,
-`scaling.py`, `status.py` and `pods.py` hold the larger parts.
+`embedding.py`, `serving.py`, `scaling.py`, `status.py` and `pods.py` hold the larger parts.
 """
 
 from typing import Annotated, Literal
@@ -12,7 +12,6 @@ from pydantic import ConfigDict, Field
 from embedplane_operator.api.base import (
     UNIQUE,
     ApiModel,
-    IntOrPercent,
     Labels,
     ObjectName,
     Timestamp,
@@ -20,6 +19,7 @@ from embedplane_operator.api.base import (
     rule,
     rules,
 )
+from embedplane_operator.api.embedding import Embedding
 from embedplane_operator.api.pods import (
     Affinity,
     EnvironmentVariables,
@@ -29,6 +29,7 @@ from embedplane_operator.api.pods import (
     TopologySpreadConstraint,
 )
 from embedplane_operator.api.scaling import Scaling
+from embedplane_operator.api.serving import Serving
 from embedplane_operator.api.source import Source
 from embedplane_operator.api.status import EmbeddingModelStatus
 
@@ -40,35 +41,7 @@ PLURAL = "embeddingmodels"
 
 Backend = Literal["auto", "openvino", "tensorrt", "tensorrt-llm"]
 Precision = Literal["auto", "float32", "bfloat16", "float16"]
-Pooling = Literal["cls", "lasttoken", "max", "mean", "mean_sqrt_len_tokens", "weightedmean"]
-PromptName = Annotated[str, Field(min_length=1, max_length=63)]
-PromptText = Annotated[str, Field(max_length=4096)]
 ServedName = Annotated[str, Field(min_length=1, max_length=200, pattern=r"^[A-Za-z0-9]([-A-Za-z0-9._:/@+]*)$")]
-
-
-class Embedding(ApiModel):
-    """What differs from the model's own files; part of the vector space: vectors before and after cannot be mixed."""
-
-    model_config = ConfigDict(
-        json_schema_extra=rules(
-            rule(
-                "!has(self.defaultPrompt) || !has(self.prompts) || self.defaultPrompt in self.prompts",
-                "defaultPrompt must name one of prompts; add it there, or leave prompts out to use the model's own",
-                field="defaultPrompt",
-            )
-        )
-    )
-    pooling: Pooling | None = None
-    """How token vectors become one vector. Default: what the model's files say."""
-    normalize: bool | None = None
-    """Whether vectors are scaled to length 1. Default: what the model's files say."""
-    max_sequence_length: Annotated[int, Field(ge=1, le=131072)] | None = None
-    """Longest input in tokens, special tokens included; 1 to 131072, never above what the model was trained for.
-    Default: what the model's files say."""
-    prompts: Annotated[dict[PromptName, PromptText], Field(max_length=64)] | None = None
-    """Texts put in front of inputs, by name, instead of the model's own. At most 64, each at most 4096 characters."""
-    default_prompt: PromptName | None = None
-    """Name of the prompt that is used when a request names none. Default: what the model's files say."""
 
 
 class Conformance(ApiModel):
@@ -112,43 +85,6 @@ class Accelerator(ApiModel):
     """Name of an accelerator profile of this installation (Helm value acceleratorProfiles), for example nvidia-l4."""
     count: int = Field(1, ge=1, le=16)
     """Accelerators of one replica, 1 to 16. Default: 1."""
-
-
-class Rollout(ApiModel):
-    """How replicas are exchanged when the server changes but not the vector space."""
-
-    model_config = ConfigDict(
-        json_schema_extra=rules(
-            rule(
-                "!((self.maxSurge == 0 || self.maxSurge == '0' || self.maxSurge == '0%') && "
-                "(self.maxUnavailable == 0 || self.maxUnavailable == '0' || self.maxUnavailable == '0%'))",
-                "maxSurge and maxUnavailable cannot both be 0: set maxUnavailable to 1 where no spare node exists",
-                field="maxUnavailable",
-            )
-        )
-    )
-    max_surge: IntOrPercent = 1
-    """Replicas above the wanted number during a rollout: a number or a percentage. Default: 1."""
-    max_unavailable: IntOrPercent = 0
-    """Replicas below the wanted number during a rollout: a number or a percentage. Default: 0. Set it to 1, and
-    maxSurge to 0, where no spare accelerator exists."""
-
-
-class Serving(ApiModel):
-    """The server in front of the engine."""
-
-    max_queued_tokens: Annotated[int, Field(ge=1, le=1_000_000_000)] | None = None
-    """Tokens that may wait in one replica; requests beyond get 429. At least 1. Default: 600000, or 10 s of the
-    benchmark if that is more."""
-    max_request_seconds: int = Field(300, ge=1, le=3600)
-    """Longest time a request may take, waiting included; 1 to 3600. Default: 300. It is part of the grace period."""
-    max_connection_seconds: int = Field(60, ge=1, le=86400)
-    """Age at which a connection is closed after its current answer, so that clients find new replicas; 1 to 86400.
-    Default: 60."""
-    drain_delay_seconds: int = Field(10, ge=0, le=600)
-    """Seconds in which a replica that was told to end goes on accepting requests; 0 to 600. Default: 10."""
-    rollout: Rollout = Rollout()
-    """How replicas are exchanged."""
 
 
 class PodTemplate(ApiModel):

@@ -16,7 +16,7 @@ from embedplane_operator.api.v1alpha1 import EmbeddingModel
 from embedplane_operator.kinds import Manifest
 from embedplane_operator.render.accelerator import EngineTarget
 from embedplane_operator.render.inputs import engine_inputs, fetch_inputs, source_inputs
-from embedplane_operator.render.names import LABEL_VECTOR_SPACE
+from embedplane_operator.render.names import ANNOTATION_VECTOR_SPACE, LABEL_VECTOR_SPACE
 from embedplane_operator.settings import Settings
 from embedplane_operator.status import Finding, Outlook
 
@@ -73,9 +73,11 @@ def stable_space(model: EmbeddingModel, deployments: Sequence[Manifest], live: L
         return None if is_known_unserved and not live.is_ready else live.resolved.vector_space.id
     if status.vector_space and status.served_generation is not None:
         return status.vector_space.id
-    # status and annotation are both lost: the label of a Deployment still tells
-    labels = [each["metadata"].get("labels") or {} for each in deployments if _belongs_to(each, model)]
-    return next((str(each[LABEL_VECTOR_SPACE]) for each in labels if LABEL_VECTOR_SPACE in each), None)
+    # what it was made from is lost: the name of its space still stands at a Deployment
+    owned = [each["metadata"] for each in deployments if _belongs_to(each, model)]
+    names = [(each.get("annotations") or {}).get(ANNOTATION_VECTOR_SPACE) for each in owned]
+    names += [(each.get("labels") or {}).get(LABEL_VECTOR_SPACE) for each in owned]
+    return next((str(name) for name in names if name), None)
 
 
 def pinned_source(model: EmbeddingModel, live: Live | None) -> SourceStatus | None:

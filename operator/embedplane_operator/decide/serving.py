@@ -13,15 +13,27 @@ from embedplane_operator.render.names import LABEL_VECTOR_SPACE
 from embedplane_operator.render.service import render_service
 from embedplane_operator.servers import Servers, ServerSurroundings, read_servers
 from embedplane_operator.settings import Settings
-from embedplane_operator.status import Finding, met, unmet
+from embedplane_operator.status import Finding, Outlook, met, unmet
 
 
 def serving_manifests(model: EmbeddingModel, settings: Settings, resolved: Resolved) -> tuple[Manifest, ...]:
     """The Deployment, its Service and its budget."""
-    space = resolved.vector_space.id
+    space = resolved.vector_space.base_id
     budget = render_disruption_budget(model, settings, space)
     deployment, service = render_deployment(model, settings, resolved), render_service(model, settings, space)
     return (deployment, service, *([budget] if budget else []))
+
+
+def missing_api_keys(observed: Observation) -> Finding | None:
+    """Why no server may start: it would wait for a Secret that does not exist, or serve everybody."""
+    reference, namespace = observed.model.spec.serving.api_keys_secret_ref, observed.model.metadata.namespace
+    if reference is None or observed.api_keys_version is not None:
+        return None
+    words = (
+        f"Secret {reference.name} does not exist in namespace {namespace}: create it with API keys as its values, one "
+        "a line, or remove spec.serving.apiKeysSecretRef; servers that run go on as they are"
+    )
+    return Finding("False", Reason.SECRET_NOT_FOUND, words, Outlook.STALLED)
 
 
 def servers_of(observed: Observation, name: str | None) -> Servers:

@@ -12,6 +12,7 @@ from embedplane_operator.api.resolved import Resolved
 from embedplane_operator.api.status import SourceStatus, VectorSpaceStatus
 from embedplane_operator.decide.acceptance import refusal
 from embedplane_operator.decide.decision import Decision, JobAction, LeaveJob, Pinned
+from embedplane_operator.decide.dimensions import unavailable_dimensions, with_dimensions
 from embedplane_operator.decide.resolution import (
     Live,
     below_the_floor,
@@ -21,7 +22,14 @@ from embedplane_operator.decide.resolution import (
     pinned_space,
     stable_space,
 )
-from embedplane_operator.decide.serving import availability, leftovers, rollout, servers_of, serving_manifests
+from embedplane_operator.decide.serving import (
+    availability,
+    leftovers,
+    missing_api_keys,
+    rollout,
+    servers_of,
+    serving_manifests,
+)
 from embedplane_operator.decide.way import Stage, Way, engine_stage, source_stage
 from embedplane_operator.jobs import JobRun
 from embedplane_operator.kinds import Manifest
@@ -87,7 +95,7 @@ def _serve(progress: _Progress) -> Decision:
     old = live if not resolved or live is None or live.name == name else None
     namespace = way.model.metadata.namespace
     return Decision(
-        findings=Findings(progress.findings, serving=serving if resolved else None),
+        findings=Findings(progress.findings, missing_api_keys(way.observed), serving if resolved else None),
         pinned=pinned,
         shared=(
             *render_service_accounts(namespace, way.settings),
@@ -109,7 +117,7 @@ def _resolve(progress: _Progress) -> tuple[Resolved | None, Pinned]:
     before = _pinned_before(way.observed, live)
     source, space = pinned_source(way.model, live), pinned_space(way.model, live)
     fetched = None
-    engine = known_engine(way.model, way.settings, space.id, live) if source and space else None
+    engine = known_engine(way.model, way.settings, space.base_id, live) if source and space else None
     if source is None or space is None or engine is None:
         stage = source_stage(way, source)
         progress.take(stage)
@@ -118,12 +126,14 @@ def _resolve(progress: _Progress) -> tuple[Resolved | None, Pinned]:
             return None, before
         source, space, fetched = stage.source, stage.space, stage.answer
     progress.findings[ConditionType.SOURCE_RESOLVED] = _resolved(source)
-    if refused := _refused_change(way, live, space):
+    lengths = way.model.spec.embedding.dimensions
+    space = with_dimensions(space, lengths)
+    if refused := unavailable_dimensions(space, lengths) or _refused_change(way, live, space):
         _pend(progress, {ConditionType.VECTOR_SPACE_STABLE: refused}, live)
         return None, before
     progress.findings[ConditionType.VECTOR_SPACE_STABLE] = met(Reason.UNCHANGED, f"the vector space is {space.id}")
     if engine is None:
-        stage = engine_stage(way, source, fetched or {}, space.id)
+        stage = engine_stage(way, source, fetched or {}, space.base_id)
         progress.take(stage)
         if stage.engine is None:
             _pend(progress, {ConditionType.ENGINE_READY: stage.finding or _waiting("engine")}, live)
@@ -134,6 +144,9 @@ def _resolve(progress: _Progress) -> tuple[Resolved | None, Pinned]:
         return None, _pinned_so_far(before, source, space, live)
     words = f"{engine.backend} {engine.precision}, lowest cosine {engine.conformance.minimum_cosine:.6g}"
     progress.findings[ConditionType.ENGINE_READY] = met(Reason.PUBLISHED, words)
+    if missing_api_keys(way.observed):
+        progress.checks.append(LOOK_AGAIN_BLOCKED)
+        return None, _pinned_so_far(before, source, space, live)
     return Resolved(source, space, engine), Pinned(source, space, engine)
 
 
@@ -164,10 +177,12 @@ def _refused_change(way: Way, live: Live | None, space: VectorSpaceStatus) -> Fi
     stable = stable_space(way.model, way.observed.deployments, live)
     if stable is None or stable == space.id:
         return None
+    is_other_length = stable.partition(";")[0] == space.base_id
+    fields = "spec.embedding.dimensions.default leads" if is_other_length else "spec.source and spec.embedding lead"
+    by_request = " let requests ask for the length (spec.embedding.dimensions.allowed)," if is_other_length else ""
     words = (
-        f"spec.source and spec.embedding lead to the vector space {space.id}, but {stable} is served, and vectors of "
-        "the two cannot be compared: undo the change, or serve the new space under another EmbeddingModel and embed "
-        "your texts again"
+        f"{fields} to the vector space {space.id}, but {stable} is served, and vectors of the two cannot be compared: "
+        f"undo the change,{by_request} or serve the new space under another EmbeddingModel and embed your texts again"
     )
     return Finding("False", Reason.VECTOR_SPACE_CHANGE_REFUSED, words, Outlook.STALLED)
 
@@ -177,9 +192,9 @@ def _same_engine(way: Way, live: Live | None) -> Resolved | None:
 
     A new source or engine must not: its names, image or flags would be put around the old one.
     """
-    if live is None or live.resolved.source.inputs != source_inputs(way.model):
+    if live is None or live.resolved.source.inputs != source_inputs(way.model) or missing_api_keys(way.observed):
         return None
-    engine = known_engine(way.model, way.settings, live.resolved.vector_space.id, live)
+    engine = known_engine(way.model, way.settings, live.resolved.vector_space.base_id, live)
     if engine is None or engine.key != live.resolved.engine.key or below_the_floor(way.model, engine):
         return None
     return live.resolved

@@ -3,6 +3,7 @@
 import json
 
 from embedplane_operator.api.resolved import Resolved
+from embedplane_operator.api.status import VectorSpaceStatus
 from embedplane_operator.api.v1alpha1 import EmbeddingModel
 from embedplane_operator.kinds import Manifest
 from embedplane_operator.render.accelerator import serving_image
@@ -29,17 +30,18 @@ from embedplane_operator.render.resources import render_resources, threads_for, 
 from embedplane_operator.settings import Settings
 
 SHUTDOWN_SECONDS = 5
+API_KEYS_FOLDER = "/var/run/secrets/embedplane/api-keys"
 
 
 def render_deployment(model: EmbeddingModel, settings: Settings, resolved: Resolved) -> Manifest:
     """Return the Deployment that serves a published engine."""
-    labels = ownership_labels(settings, SERVER) | space_selector(model, resolved.vector_space.id)
+    labels = ownership_labels(settings, SERVER) | space_selector(model, resolved.vector_space.base_id)
     rollout = model.spec.serving.rollout
     return {
         "apiVersion": "apps/v1",
         "kind": "Deployment",
         "metadata": {
-            "name": deployment_name(model, resolved.vector_space.id),
+            "name": deployment_name(model, resolved.vector_space.base_id),
             "namespace": model.metadata.namespace,
             "labels": labels,
             "annotations": {
@@ -51,7 +53,7 @@ def render_deployment(model: EmbeddingModel, settings: Settings, resolved: Resol
             "ownerReferences": [owner_reference(owner_of(model), is_controller=True)],
         },
         "spec": {
-            "selector": {"matchLabels": space_selector(model, resolved.vector_space.id)},
+            "selector": {"matchLabels": space_selector(model, resolved.vector_space.base_id)},
             "revisionHistoryLimit": 2,
             "progressDeadlineSeconds": 600 + startup_seconds(resolved.source.size_bytes),
             "strategy": {
@@ -81,7 +83,7 @@ def _pod_template(model: EmbeddingModel, settings: Settings, resolved: Resolved,
     template, serving = model.spec.pod_template, model.spec.serving
     spread = [as_written(each) for each in template.topology_spread_constraints]
     placement = render_placement(model, settings, on_accelerator=True) | {
-        "topologySpreadConstraints": spread or _default_spread(model, resolved.vector_space.id)
+        "topologySpreadConstraints": spread or _default_spread(model, resolved.vector_space.base_id)
     }
     metadata: Manifest = {"labels": {**labels, LABEL_STORE: STORE_CLAIM, **template.labels}}
     if annotations := {**_scrape_annotations(settings), **template.annotations}:
@@ -106,6 +108,8 @@ def _container(model: EmbeddingModel, settings: Settings, resolved: Resolved) ->
         user_environment=tuple(as_written(each) for each in model.spec.pod_template.env),
         resources=with_accelerator(render_resources(model.spec.resources), model, settings),
         writes_store=False,
+        mounts=tuple(_mounts(model)),
+        volumes=tuple(_volumes(model)),
         extra={
             "ports": [{"name": SERVER_PORT_NAME, "containerPort": SERVER_PORT, "protocol": "TCP"}],
             **render_probes(resolved.source.size_bytes),
@@ -119,17 +123,44 @@ def _environment(model: EmbeddingModel, resolved: Resolved) -> dict[str, str]:
         "ENGINE_KEY": resolved.engine.key,
         "MODEL_NAME": model.metadata.name,
         "SERVED_MODEL_NAMES": json.dumps(served_model_names(model)),
-        "VECTOR_SPACE": resolved.vector_space.id,
+        "VECTOR_SPACE": resolved.vector_space.base_id,
         "PORT": SERVER_PORT,
         "THREADS": threads_for(spec.resources),
         "MAX_REQUEST_SECONDS": serving.max_request_seconds,
         "MAX_CONNECTION_SECONDS": serving.max_connection_seconds,
         "DRAIN_DELAY_SECONDS": serving.drain_delay_seconds,
         "MINIMUM_COSINE": spec.engine.conformance.minimum_cosine,
+        "LONG_INPUT": serving.long_input,
     }
-    optional = {"MAX_BATCH_TOKENS": spec.engine.max_batch_tokens, "MAX_QUEUED_TOKENS": serving.max_queued_tokens}
+    optional = {
+        "MAX_BATCH_TOKENS": spec.engine.max_batch_tokens,
+        "MAX_QUEUED_TOKENS": serving.max_queued_tokens,
+        "DIMENSIONS": _dimensions(resolved.vector_space),
+        "API_KEYS_FILES": json.dumps([API_KEYS_FOLDER]) if serving.api_keys_secret_ref else None,
+    }
     given = {name: value for name, value in {**required, **optional}.items() if value is not None}
     return {f"EMBEDPLANE_{name}": str(value) for name, value in given.items()}
+
+
+def _dimensions(space: VectorSpaceStatus) -> str | None:
+    """The lengths as they were accepted: a wish that is refused must not reach the servers."""
+    if space.native_dimensions is None and not space.allowed_dimensions:
+        return None
+    return json.dumps({"default": space.dimensions, "allowed": list(space.allowed_dimensions)})
+
+
+def _mounts(model: EmbeddingModel) -> list[Manifest]:
+    if model.spec.serving.api_keys_secret_ref is None:
+        return []
+    # the whole folder, since a subPath would never see a change of the Secret
+    return [{"name": "api-keys", "mountPath": API_KEYS_FOLDER, "readOnly": True}]
+
+
+def _volumes(model: EmbeddingModel) -> list[Manifest]:
+    reference = model.spec.serving.api_keys_secret_ref
+    if reference is None:
+        return []
+    return [{"name": "api-keys", "secret": {"secretName": reference.name, "defaultMode": 0o440}}]
 
 
 def _scrape_annotations(settings: Settings) -> dict[str, str]:

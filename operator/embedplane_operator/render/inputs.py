@@ -82,8 +82,11 @@ def build_inputs(model: EmbeddingModel, settings: Settings, export_key: str) -> 
 
 
 def overrides_of(model: EmbeddingModel) -> dict[str, Any]:
-    """Return the value of EMBEDPLANE_OVERRIDES: `spec.embedding` as the user wrote it."""
-    return manifest_of(model.spec.embedding)
+    """Return the value of EMBEDPLANE_OVERRIDES: `spec.embedding` as the user wrote it.
+
+    Without `dimensions`: servers cut what engines compute, so no Job has to know.
+    """
+    return {name: value for name, value in manifest_of(model.spec.embedding).items() if name != "dimensions"}
 
 
 def _source_wishes(model: EmbeddingModel) -> dict[str, Any]:

@@ -1,0 +1,57 @@
+"""spec.serving: the server in front of the engine."""
+
+from typing import Annotated, Literal
+
+from pydantic import ConfigDict, Field
+
+from embedplane_operator.api.base import ApiModel, IntOrPercent, ObjectName, rule, rules
+
+
+class SecretReference(ApiModel):
+    """A Secret in the same namespace."""
+
+    name: ObjectName
+    """Name of the Secret."""
+
+
+class Rollout(ApiModel):
+    """How replicas are exchanged when the server changes but not the vector space."""
+
+    model_config = ConfigDict(
+        json_schema_extra=rules(
+            rule(
+                "!((self.maxSurge == 0 || self.maxSurge == '0' || self.maxSurge == '0%') && "
+                "(self.maxUnavailable == 0 || self.maxUnavailable == '0' || self.maxUnavailable == '0%'))",
+                "maxSurge and maxUnavailable cannot both be 0: set maxUnavailable to 1 where no spare node exists",
+                field="maxUnavailable",
+            )
+        )
+    )
+    max_surge: IntOrPercent = 1
+    """Replicas above the wanted number during a rollout: a number or a percentage. Default: 1."""
+    max_unavailable: IntOrPercent = 0
+    """Replicas below the wanted number during a rollout: a number or a percentage. Default: 0. Set it to 1, and
+    maxSurge to 0, where no spare accelerator exists."""
+
+
+class Serving(ApiModel):
+    """The server in front of the engine."""
+
+    api_keys_secret_ref: SecretReference | None = None
+    """Secret whose values are API keys, one a line, in as many keys of the Secret as you like; all of them are valid,
+    and a change counts without a restart. Health and metrics need none. Default: anybody may ask."""
+    long_input: Literal["Reject", "Truncate"] = "Reject"
+    """What becomes of a text longer than the model's window when the request does not say: Reject answers with 400,
+    Truncate cuts it. Default: Reject."""
+    max_queued_tokens: Annotated[int, Field(ge=1, le=1_000_000_000)] | None = None
+    """Tokens that may wait in one replica; requests beyond get 429. At least 1. Default: 600000, or 10 s of the
+    benchmark if that is more."""
+    max_request_seconds: int = Field(300, ge=1, le=3600)
+    """Longest time a request may take, waiting included; 1 to 3600. Default: 300. It is part of the grace period."""
+    max_connection_seconds: int = Field(60, ge=1, le=86400)
+    """Age at which a connection is closed after its current answer, so that clients find new replicas; 1 to 86400.
+    Default: 60."""
+    drain_delay_seconds: int = Field(10, ge=0, le=600)
+    """Seconds in which a replica that was told to end goes on accepting requests; 0 to 600. Default: 10."""
+    rollout: Rollout = Rollout()
+    """How replicas are exchanged."""
