@@ -24,6 +24,7 @@ from embedplane_server.options import Policy, RequestLimits
 from embedplane_server.policies import serving_policy
 from embedplane_server.routes.cohere import Cohere
 from embedplane_server.routes.cors import with_cors
+from embedplane_server.routes.default_route import check_free, default_paths
 from embedplane_server.routes.door import Door
 from embedplane_server.routes.edge import Edge, EdgeSettings
 from embedplane_server.routes.errors import VERDICTS, error_response
@@ -87,6 +88,7 @@ def create_app(
     embedder = Embedder(tokenizer, scheduler, limits.request, policy, tokenizers)
     door = Door(served, embedder, metrics, settings.max_request_seconds)
     spelling = Spelling(tokenizer, limits.request, policy.prompts, tokenizers)
+    further = default_paths(settings.default_route)
     routes = [
         *OpenAi(door).routes(),
         *Tei(door, spelling).routes(),
@@ -94,14 +96,16 @@ def create_app(
         *Ollama(door).routes(),
         *health_routes(lifecycle, metrics.registry),
         *info_routes(served, policy, limits),
-        *openapi_routes(served, policy),
+        *openapi_routes(served, policy, further),
     ]
+    check_free(further, routes)
     app = FastAPI(openapi_url=None, lifespan=lambda _: running(), routes=list(routes))
     for kind in (*VERDICTS, HTTPException, Exception):
         app.add_exception_handler(kind, _error)
     edge = Edge(app, _edge_settings(settings, served, policy, routes), lifecycle, metrics)
     asgi = with_cors(edge, settings.cors_origins)
-    return Application(asgi, running, lifecycle, scheduler, metrics, _listed(routes))
+    listed = [*_listed(routes), *(("POST", path) for path in further)]
+    return Application(asgi, running, lifecycle, scheduler, metrics, listed)
 
 
 def _listed(routes: list[Route]) -> list[tuple[str, str]]:
@@ -120,6 +124,7 @@ def _edge_settings(settings: ServeSettings, served: ServedModel, policy: Policy,
         commit=served.manifest.commit,
         max_connection_seconds=settings.max_connection_seconds,
         known_paths=frozenset(route.path for route in plain),
+        default_paths=frozenset(default_paths(settings.default_route)),
         shortcuts={(method, route.path): route.endpoint for route in plain for method in route.methods or ()},
         keys=ApiKeys(settings.api_keys_files) if settings.api_keys_files else None,
     )

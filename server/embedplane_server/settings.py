@@ -14,6 +14,7 @@ from pydantic.alias_generators import to_camel
 from embedplane_server.errors import invalid_settings
 
 PREFIX = "EMBEDPLANE_"
+ROUTE = r"^(/[A-Za-z0-9_~-][A-Za-z0-9._~-]*)+$"
 
 Backend = Literal["openvino", "tensorrt", "tensorrt-llm"]
 Precision = Literal["auto", "float32", "bfloat16", "float16"]
@@ -169,6 +170,7 @@ class ServeSettings(Settings):
     max_connection_seconds: float = Field(default=60, gt=0)
     drain_delay_seconds: float = Field(default=10, ge=0)
     minimum_cosine: float = Field(default=0.999, gt=0, le=1)
+    default_route: str = Field(default="/v1/embeddings", pattern=ROUTE, max_length=200)
     long_input: Literal["Reject", "Truncate"] = "Reject"
     dimensions: Annotated[DimensionsPolicy, FromJson] = DimensionsPolicy()
     max_inputs: int = Field(default=2048, ge=1)

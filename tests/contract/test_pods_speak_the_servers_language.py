@@ -1,11 +1,16 @@
 """What the operator writes into pods, the server's settings accept, name by name and value by value."""
 
+import re
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 
+from embedplane_operator.api.serving import ROUTE, TAKEN_ROUTE
+from embedplane_server import settings as server_settings
+from embedplane_server.routes.openai import EMBEDDINGS_PATHS
+from embedplane_server.routes.operations import OPERATIONS
 from embedplane_server.settings import BuildSettings, ExportSettings, FetchSettings, ServeSettings
 from tests.support.rendering import ROOT, SPACE, every_manifest, model_of, settings_of
 
@@ -93,7 +98,20 @@ def test_the_server_knows_what_requests_may_ask_for_and_who_may_ask() -> None:
 
     assert (settings.dimensions.default, settings.dimensions.allowed) == (256, (64, 128))
     assert settings.long_input == "Truncate"
+    assert settings.default_route == "/search/v1/embeddings"
     assert str(settings.api_keys_files[0]) in [mount["mountPath"] for mount in container["volumeMounts"]]
     assert (defaults.dimensions.default, defaults.dimensions.allowed) == (None, ())
     assert defaults.long_input == "Reject"
+    assert defaults.default_route == "/v1/embeddings"
     assert defaults.api_keys_files == ()
+
+
+def test_a_route_of_one_s_own_is_checked_against_all_that_the_server_answers() -> None:
+    others = [each.path.replace("{name}", "a/b") for each in OPERATIONS if each.path not in EMBEDDINGS_PATHS]
+
+    for path in others:
+        assert re.search(TAKEN_ROUTE, path), path
+        assert re.search(TAKEN_ROUTE, f"/v1{path}"), path
+    for path in (*EMBEDDINGS_PATHS, "/search/embed", "/api/v1/embeddings", "/v2/embeddings", "/embed/search"):
+        assert not re.search(TAKEN_ROUTE, path), path
+    assert ROUTE == server_settings.ROUTE

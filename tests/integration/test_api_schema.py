@@ -45,6 +45,8 @@ def test_defaults_are_visible(namespace: Kubectl) -> None:
             "jobs": {"activeDeadlineSeconds": 3600},
         },
         "serving": {
+            "defaultRoute": "/v1/embeddings",
+            "longInput": "Reject",
             "maxRequestSeconds": 300,
             "maxConnectionSeconds": 60,
             "drainDelaySeconds": 10,
@@ -89,6 +91,22 @@ def test_a_part_of_an_object_gets_the_rest(namespace: Kubectl) -> None:
     assert spec["source"]["persistentVolumeClaim"] == {"claimName": "models", "path": "."}
 
 
+def test_what_requests_may_ask_for_and_who_may_ask_is_accepted(namespace: Kubectl) -> None:
+    wanted = {
+        "embedding": {"dimensions": {"default": 256, "allowed": [64, 128]}},
+        "serving": {
+            "defaultRoute": "/api/search/v1/embeddings",
+            "longInput": "Truncate",
+            "apiKeysSecretRef": {"name": "search-keys"},
+        },
+    }
+
+    spec = created(namespace, embedding_model("open", namespace.namespace, **wanted))["spec"]
+
+    assert spec["embedding"] == wanted["embedding"]
+    assert spec["serving"].items() >= wanted["serving"].items()
+
+
 REFUSED: list[tuple[str, dict[str, Any], list[str]]] = [
     ("no source", {"source": {}}, ["spec.source", "set exactly one of huggingFace and persistentVolumeClaim"]),
     ("two sources", {"source": HUB | CLAIM}, ["spec.source", "set exactly one of"]),
@@ -117,6 +135,17 @@ REFUSED: list[tuple[str, dict[str, Any], list[str]]] = [
         {"embedding": {"prompts": {"query": "q: "}, "defaultPrompt": "passage"}},
         ["embedding.defaultPrompt", "must name one of prompts"],
     ),
+    (
+        "no dimensions",
+        {"embedding": {"dimensions": {"default": 0}}},
+        ["embedding.dimensions.default", "greater than or equal to 1"],
+    ),
+    (
+        "a length twice",
+        {"embedding": {"dimensions": {"allowed": [64, 64]}}},
+        ["embedding.dimensions.allowed", "Duplicate"],
+    ),
+    ("a length of nothing", {"embedding": {"dimensions": {"allowed": [-1]}}}, ["embedding.dimensions.allowed[0]"]),
     ("no window", {"embedding": {"maxSequenceLength": 0}}, ["maxSequenceLength", "greater than or equal to 1"]),
     ("an unknown backend", {"engine": {"backend": "onnx"}}, ["engine.backend", '"openvino"']),
     ("a precision we do not build", {"engine": {"precision": "int8"}}, ["engine.precision", '"bfloat16"']),
@@ -140,6 +169,25 @@ REFUSED: list[tuple[str, dict[str, Any], list[str]]] = [
         {"serving": {"rollout": {"maxSurge": "0%", "maxUnavailable": 0}}},
         ["rollout.maxUnavailable", "cannot both be 0", "set maxUnavailable to 1"],
     ),
+    (
+        "an unknown end of long texts",
+        {"serving": {"longInput": "Cut"}},
+        ["serving.longInput", '"Reject"', '"Truncate"'],
+    ),
+    ("keys in a Secret without a name", {"serving": {"apiKeysSecretRef": {}}}, ["apiKeysSecretRef.name", "Required"]),
+    (
+        "keys under one key of a Secret",
+        {"serving": {"apiKeysSecretRef": {"name": "keys", "key": "a"}}},
+        ["unknown field", "apiKeysSecretRef.key"],
+    ),
+    ("a route without a slash", {"serving": {"defaultRoute": "embed"}}, ["defaultRoute is a path such as /search/v1"]),
+    ("a route that ends with a slash", {"serving": {"defaultRoute": "/a/"}}, ["ends without one"]),
+    ("a route with a question", {"serving": {"defaultRoute": "/a?b"}}, ["letters, digits and -._~ only"]),
+    ("a route out of its folder", {"serving": {"defaultRoute": "/a/../b"}}, ["defaultRoute is a path such as"]),
+    ("a route of TEI", {"serving": {"defaultRoute": "/embed"}}, ["is another route", "choose another path"]),
+    ("a route of TEI below /v1", {"serving": {"defaultRoute": "/v1/embed"}}, ["is another route"]),
+    ("a probe as a route", {"serving": {"defaultRoute": "/v1/health"}}, ["is another route"]),
+    ("a model's card as a route", {"serving": {"defaultRoute": "/v1/models/minilm"}}, ["is another route"]),
     ("no time for a request", {"serving": {"maxRequestSeconds": 0}}, ["maxRequestSeconds"]),
     (
         "fewest above most",

@@ -6,6 +6,13 @@ from pydantic import ConfigDict, Field
 
 from embedplane_operator.api.base import ApiModel, IntOrPercent, ObjectName, rule, rules
 
+ROUTE = r"^(/[A-Za-z0-9_~-][A-Za-z0-9._~-]*)+$"
+TAKEN_ROUTE = (
+    "^(/v1)?(/api/(embed|tags|version)|/decode|/embed(_all|_sparse)?|/health(/live|/ready)?|/info|/metrics"
+    "|(/v1)?/models(/.*)?|/openapi[.]json|/predict|/rerank|/similarity|/tokenize|/v2/embed)$"
+)
+"""What servers answer besides OpenAI's embeddings, also behind a /v1 that falls away."""
+
 
 class SecretReference(ApiModel):
     """A Secret in the same namespace."""
@@ -37,6 +44,25 @@ class Rollout(ApiModel):
 class Serving(ApiModel):
     """The server in front of the engine."""
 
+    default_route: str = Field(
+        "/v1/embeddings",
+        min_length=1,
+        max_length=200,
+        json_schema_extra=rules(
+            rule(
+                f"self.matches('{ROUTE}')",
+                "defaultRoute is a path such as /search/v1/embeddings: it starts with /, ends without one, and holds "
+                "letters, digits and -._~ only",
+            ),
+            rule(
+                f"!self.matches('{TAKEN_ROUTE}')",
+                "defaultRoute is another route of the server, as it stands or without its /v1; choose another path, or "
+                "leave it at /v1/embeddings",
+            ),
+        ),
+    )
+    """Path at which OpenAI's embeddings are answered as well, and again without its /v1; /v1/embeddings and /embeddings
+    always are. At most 200 characters. Default: /v1/embeddings."""
     api_keys_secret_ref: SecretReference | None = None
     """Secret whose values are API keys, one a line, in as many keys of the Secret as you like; all of them are valid,
     and a change counts without a restart. Health and metrics need none. Default: anybody may ask."""

@@ -130,6 +130,7 @@ def _environment(model: EmbeddingModel, resolved: Resolved) -> dict[str, str]:
         "MAX_CONNECTION_SECONDS": serving.max_connection_seconds,
         "DRAIN_DELAY_SECONDS": serving.drain_delay_seconds,
         "MINIMUM_COSINE": spec.engine.conformance.minimum_cosine,
+        "DEFAULT_ROUTE": serving.default_route,
         "LONG_INPUT": serving.long_input,
     }
     optional = {

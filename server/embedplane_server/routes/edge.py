@@ -20,6 +20,7 @@ from embedplane_server.lifecycle import Lifecycle
 from embedplane_server.metrics import Metrics
 from embedplane_server.routes.authorization import check_key
 from embedplane_server.routes.errors import INTERNAL, error_response, verdict_on
+from embedplane_server.routes.openai import EMBEDDINGS_PATH
 
 Handler = Callable[[Request], Awaitable[Response]]
 
@@ -42,6 +43,8 @@ class EdgeSettings:
     max_connection_seconds: float
     known_paths: Collection[str]
     """The values of the label `route`; any other path is counted as `other`."""
+    default_paths: Collection[str] = ()
+    """Paths that are read as `/v1/embeddings`."""
     shortcuts: Mapping[tuple[str, str], Handler] = field(default_factory=dict)
     """Handlers by method and path that are called without the router."""
     keys: ApiKeys | None = None
@@ -65,6 +68,8 @@ class Edge:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
+        if scope["path"] in self._settings.default_paths:
+            scope = {**scope, "path": EMBEDDINGS_PATH}
         request_id = self._request_id(scope)
         status = 0
 

@@ -11,7 +11,8 @@ from embedplane_server.routes.parsing import parse
 from embedplane_server.schemas.openai import EmbeddingRequest, ServedModelCard, ServedModelList, embedding_response
 from embedplane_server.schemas.truncate import cut
 
-EMBEDDINGS_PATHS = ("/v1/embeddings", "/embeddings")
+EMBEDDINGS_PATH = "/v1/embeddings"
+EMBEDDINGS_PATHS = (EMBEDDINGS_PATH, "/embeddings")
 TOKEN_ENCODING_HEADER = "x-embedplane-token-encoding"  # noqa: S105 -- says whose token ids are sent, no secret
 
 

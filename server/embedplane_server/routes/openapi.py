@@ -16,7 +16,15 @@ from embedplane_server.options import OWN_TOKENS, Policy
 from embedplane_server.prompts import INPUT_TYPES
 from embedplane_server.routes.door import TRUNCATED_HEADER, VECTOR_SPACE_HEADER
 from embedplane_server.routes.openai import TOKEN_ENCODING_HEADER
-from embedplane_server.routes.operations import EMPTY, FAILURES, OPERATIONS, TEXT, Operation, Schema
+from embedplane_server.routes.operations import (
+    EMPTY,
+    FAILURES,
+    OPERATIONS,
+    TEXT,
+    Operation,
+    Schema,
+    embeddings_operation,
+)
 from embedplane_server.routes.tei import NOT_OFFERED
 from embedplane_server.schemas import openai, tei
 from embedplane_server.served import ServedModel
@@ -63,9 +71,9 @@ def choices(served: ServedModel, policy: Policy) -> Choices:
     return Choices(fields, {VECTOR_SPACE_HEADER: spaces, TOKEN_ENCODING_HEADER: [OWN_TOKENS, *policy.decoders]})
 
 
-def openapi_routes(served: ServedModel, policy: Policy) -> list[Route]:
-    """Return /openapi.json."""
-    body = orjson.dumps(openapi_document(choices(served, policy)))
+def openapi_routes(served: ServedModel, policy: Policy, further: Sequence[str] = ()) -> list[Route]:
+    """Return /openapi.json; `further` are paths that embed as `/v1/embeddings` does."""
+    body = orjson.dumps(openapi_document(choices(served, policy), further))
 
     async def document(_: Request) -> Response:
         return Response(body, media_type="application/json")
@@ -73,10 +81,10 @@ def openapi_routes(served: ServedModel, policy: Policy) -> list[Route]:
     return [Route("/openapi.json", document, methods=["GET"])]
 
 
-def openapi_document(choices: Choices) -> dict[str, Any]:
+def openapi_document(choices: Choices, further: Sequence[str] = ()) -> dict[str, Any]:
     """Return the document."""
     paths: dict[str, dict[str, Any]] = {}
-    for operation in OPERATIONS:
+    for operation in (*OPERATIONS, *map(embeddings_operation, further)):
         paths.setdefault(operation.path, {})[operation.method] = _operation(operation, choices)
     return {
         "openapi": "3.1.0",

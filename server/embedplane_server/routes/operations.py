@@ -48,7 +48,8 @@ TEI_FAILURES = (400, 412, 413, 422, 429, 499, 500, 503, 504)
 SPELLING_FAILURES = (400, 413, 422)
 
 
-def _embeddings(path: str) -> Operation:
+def embeddings_operation(path: str) -> Operation:
+    """Return what a path does that embeds as OpenAI does."""
     summary = "Embed texts or token ids, as OpenAI does"
     return Operation("post", path, summary, openai.EmbeddingList, openai.EmbeddingRequest, statuses=EMBEDDING_FAILURES)
 
@@ -64,8 +65,8 @@ def _not_offered(path: str) -> Operation:
 
 
 OPERATIONS: Sequence[Operation] = (
-    _embeddings("/v1/embeddings"),
-    _embeddings("/embeddings"),
+    embeddings_operation("/v1/embeddings"),
+    embeddings_operation("/embeddings"),
     Operation("get", "/v1/models", "The names that requests may ask for", openai.ServedModelList),
     Operation("get", "/models", "The names that requests may ask for", openai.ServedModelList),
     Operation("get", "/v1/models/{name}", "One of them", openai.ServedModelCard, statuses=(404,)),
