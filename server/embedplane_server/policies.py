@@ -1,7 +1,7 @@
 """From the settings and a model's description to the `Policy` by which it is served."""
 
 from embedplane_server.cl100k import NAME as CL100K
-from embedplane_server.cl100k import load_cl100k
+from embedplane_server.cl100k import PACKAGE, find_cl100k
 from embedplane_server.errors import invalid_settings
 from embedplane_server.matryoshka import Matryoshka
 from embedplane_server.model import ModelDescription
@@ -12,17 +12,18 @@ from embedplane_server.settings import ServeSettings
 
 def serving_policy(settings: ServeSettings, description: ModelDescription) -> Policy:
     """Return the policy; settings that do not suit the model are refused."""
-    if settings.token_encoding == CL100K and settings.cl100k_file is None:
+    cl100k = find_cl100k()
+    if settings.token_encoding == CL100K and cl100k is None:
         raise invalid_settings(
-            "EMBEDPLANE_TOKEN_ENCODING is cl100k_base, which needs its table. "
-            "Set EMBEDPLANE_CL100K_FILE to the file that tiktoken keeps in its cache."
+            f"EMBEDPLANE_TOKEN_ENCODING (spec.serving.tokenEncoding) is {CL100K}, whose table is in the package "
+            f"{PACKAGE}, which this image lacks. Use an image that has it, or the encoding model."
         )
     return Policy(
         prompts=Prompts(description.prompts, description.default_prompt),
         matryoshka=_matryoshka(settings, description),
         truncate=settings.long_input == "Truncate",
         token_encoding=settings.token_encoding,
-        decoders={CL100K: load_cl100k(settings.cl100k_file)} if settings.cl100k_file else {},
+        decoders={CL100K: cl100k} if cl100k else {},
     )
 
 

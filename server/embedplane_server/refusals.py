@@ -60,8 +60,8 @@ class ForeignTokens(RequestRefused):
     def __init__(self, what: str) -> None:
         super().__init__(
             f"'$.input' holds token ids that are not this model's: {what}. Token ids must come from the served model's "
-            "own tokenizer, special tokens included. Send text instead; with LangChain's OpenAIEmbeddings set "
-            "check_embedding_ctx_length=False."
+            "own tokenizer, special tokens included. Send text instead (with LangChain's OpenAIEmbeddings set "
+            "check_embedding_ctx_length=False), or say whose ids they are in the header x-embedplane-token-encoding."
         )
 
 
@@ -71,8 +71,8 @@ class UnknownTokenEncoding(RequestRefused):
     def __init__(self, encoding: str, known: Iterable[str]) -> None:
         super().__init__(
             f"'$.input' holds token ids of {encoding!r}, which this server cannot read; it reads those of "
-            f"{', '.join(known)}. Send text instead (with LangChain's OpenAIEmbeddings set "
-            "check_embedding_ctx_length=False), or ask whoever runs the server for EMBEDPLANE_CL100K_FILE."
+            f"{', '.join(known)}. Send text instead; with LangChain's OpenAIEmbeddings set "
+            "check_embedding_ctx_length=False."
         )
 
 

@@ -179,4 +179,3 @@ class ServeSettings(Settings):
     api_keys_files: Annotated[tuple[Path, ...], FromJson] = ()
     cors_origins: Annotated[tuple[str, ...], FromJson] = ()
     token_encoding: Literal["model", "cl100k_base"] = "model"  # noqa: S105 -- whose token ids are meant, no secret
-    cl100k_file: Path | None = None

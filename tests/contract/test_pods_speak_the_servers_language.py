@@ -98,10 +98,12 @@ def test_the_server_knows_what_requests_may_ask_for_and_who_may_ask() -> None:
 
     assert (settings.dimensions.default, settings.dimensions.allowed) == (256, (64, 128))
     assert settings.long_input == "Truncate"
+    assert settings.token_encoding == "cl100k_base"
     assert settings.default_route == "/search/v1/embeddings"
     assert str(settings.api_keys_files[0]) in [mount["mountPath"] for mount in container["volumeMounts"]]
     assert (defaults.dimensions.default, defaults.dimensions.allowed) == (None, ())
     assert defaults.long_input == "Reject"
+    assert defaults.token_encoding == "model"
     assert defaults.default_route == "/v1/embeddings"
     assert defaults.api_keys_files == ()
 

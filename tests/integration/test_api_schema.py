@@ -47,6 +47,7 @@ def test_defaults_are_visible(namespace: Kubectl) -> None:
         "serving": {
             "defaultRoute": "/v1/embeddings",
             "longInput": "Reject",
+            "tokenEncoding": "model",
             "maxRequestSeconds": 300,
             "maxConnectionSeconds": 60,
             "drainDelaySeconds": 10,
@@ -97,6 +98,7 @@ def test_what_requests_may_ask_for_and_who_may_ask_is_accepted(namespace: Kubect
         "serving": {
             "defaultRoute": "/api/search/v1/embeddings",
             "longInput": "Truncate",
+            "tokenEncoding": "cl100k_base",
             "apiKeysSecretRef": {"name": "search-keys"},
         },
     }
@@ -174,6 +176,7 @@ REFUSED: list[tuple[str, dict[str, Any], list[str]]] = [
         {"serving": {"longInput": "Cut"}},
         ["serving.longInput", '"Reject"', '"Truncate"'],
     ),
+    ("an encoding we cannot read", {"serving": {"tokenEncoding": "o200k_base"}}, ["tokenEncoding", '"cl100k_base"']),
     ("keys in a Secret without a name", {"serving": {"apiKeysSecretRef": {}}}, ["apiKeysSecretRef.name", "Required"]),
     (
         "keys under one key of a Secret",

@@ -69,6 +69,9 @@ class Serving(ApiModel):
     long_input: Literal["Reject", "Truncate"] = "Reject"
     """What becomes of a text longer than the model's window when the request does not say: Reject answers with 400,
     Truncate cuts it. Default: Reject."""
+    token_encoding: Literal["model", "cl100k_base"] = "model"  # noqa: S105 -- whose token ids are meant, no secret
+    """Whose token ids are meant when a request sends ids and does not say: the model's own, or those of OpenAI's
+    cl100k_base, which LangChain sends by default and servers turn back into text. Default: model."""
     max_queued_tokens: Annotated[int, Field(ge=1, le=1_000_000_000)] | None = None
     """Tokens that may wait in one replica; requests beyond get 429. At least 1. Default: 600000, or 10 s of the
     benchmark if that is more."""

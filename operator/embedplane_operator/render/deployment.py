@@ -132,6 +132,7 @@ def _environment(model: EmbeddingModel, resolved: Resolved) -> dict[str, str]:
         "MINIMUM_COSINE": spec.engine.conformance.minimum_cosine,
         "DEFAULT_ROUTE": serving.default_route,
         "LONG_INPUT": serving.long_input,
+        "TOKEN_ENCODING": serving.token_encoding,
     }
     optional = {
         "MAX_BATCH_TOKENS": spec.engine.max_batch_tokens,

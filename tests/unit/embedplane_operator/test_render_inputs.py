@@ -54,7 +54,7 @@ def test_a_wish_names_the_steps_it_changes(spec: dict[str, Any], steps: set[str]
     [
         HUB | {"resources": {"limits": {"cpu": "4"}}},
         HUB | {"scaling": {"maxReplicas": 5}},
-        HUB | {"serving": {"drainDelaySeconds": 1, "longInput": "Truncate"}},
+        HUB | {"serving": {"drainDelaySeconds": 1, "longInput": "Truncate", "tokenEncoding": "cl100k_base"}},
         HUB | {"serving": {"apiKeysSecretRef": {"name": "keys"}}},
         HUB | {"embedding": {"dimensions": {"default": 128, "allowed": [64]}}},
         HUB | {"engine": {"jobs": {"resources": {"limits": {"memory": "8Gi"}}}}},

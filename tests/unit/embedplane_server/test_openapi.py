@@ -85,7 +85,7 @@ def test_it_names_what_this_server_takes():
     assert SCHEMAS["OllamaEmbedRequest"]["properties"]["model"]["enum"] == list(NAMES)
     parameters = {each["name"]: each for each in DOCUMENT["paths"]["/v1/embeddings"]["post"]["parameters"]}
     assert parameters["x-embedplane-vector-space"]["schema"]["enum"] == [f"{SPACE};dimensions=4", SPACE]
-    assert parameters["x-embedplane-token-encoding"]["schema"]["enum"] == ["model"]
+    assert parameters["x-embedplane-token-encoding"]["schema"]["enum"] == ["model", "cl100k_base"]
 
 
 def test_the_version_is_the_projects():

@@ -1,14 +1,16 @@
 """Clients of other interfaces, unmodified, against a real server; each is tested where it is installed."""
 
 import gc
+import gzip
 import warnings
 from collections.abc import Iterator
-from importlib.util import find_spec
+from importlib.metadata import distribution
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from embedplane_server.cl100k import PACKAGE
 from tests.support.fake_server import RunningServer, running_server
 from tests.unit.embedplane_server.serving import vectors_of
 
@@ -68,32 +70,29 @@ def test_langchain_with_text(server):
     assert same([embeddings.embed_query("x")], ["x"])
 
 
-def test_langchain_by_default_is_told_what_to_set_or_is_understood(server, cl100k_table):
+@pytest.mark.usefixtures("cl100k_of_tiktoken")
+def test_langchain_by_default_is_told_what_to_set_or_is_understood(server):
     langchain = pytest.importorskip("langchain_openai")
     openai = pytest.importorskip("openai")
     by_default = langchain.OpenAIEmbeddings(model=NAME, base_url=f"{server.url}/v1", api_key="unused")
     with pytest.raises(openai.BadRequestError, match="check_embedding_ctx_length=False"):
         by_default.embed_documents(TEXTS)
-    with running_server(cl100k_file=cl100k_table, token_encoding="cl100k_base") as other:
+    with running_server(token_encoding="cl100k_base") as other:
         by_default = langchain.OpenAIEmbeddings(model=NAME, base_url=f"{other.url}/v1", api_key="unused")
         assert same(by_default.embed_documents(TEXTS))
-    with running_server(cl100k_file=cl100k_table) as other:
-        headers = {"x-embedplane-token-encoding": "cl100k_base"}
-        says_so = langchain.OpenAIEmbeddings(
-            model=NAME, base_url=f"{other.url}/v1", api_key="unused", default_headers=headers
-        )
-        assert same(says_so.embed_documents(TEXTS))
+    headers = {"x-embedplane-token-encoding": "cl100k_base"}
+    says_so = langchain.OpenAIEmbeddings(
+        model=NAME, base_url=f"{server.url}/v1", api_key="unused", default_headers=headers
+    )
+    assert same(says_so.embed_documents(TEXTS))
 
 
 @pytest.fixture
-def cl100k_table(monkeypatch) -> Path:
-    """Return the table that litellm brings, and let tiktoken find it without a download."""
-    spec = find_spec("litellm")
-    if spec is None or spec.origin is None:
-        pytest.skip("litellm, which brings the table of cl100k_base, is not installed")
-    table = next(Path(spec.origin).parent.rglob("9b5ad71b2ce5302211f9c61530b329a4922fc6a4"))
-    monkeypatch.setenv("TIKTOKEN_CACHE_DIR", str(table.parent))
-    return table
+def cl100k_of_tiktoken(monkeypatch, tmp_path) -> None:
+    """Let tiktoken find its table without a download, in its cache under the digest of the address."""
+    packed = distribution(PACKAGE).locate_file(f"{PACKAGE}/data/cl100k_base.tiktoken.gz")
+    (tmp_path / "9b5ad71b2ce5302211f9c61530b329a4922fc6a4").write_bytes(gzip.decompress(Path(packed).read_bytes()))
+    monkeypatch.setenv("TIKTOKEN_CACHE_DIR", str(tmp_path))
 
 
 def test_litellm(server):

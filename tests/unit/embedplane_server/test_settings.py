@@ -75,7 +75,6 @@ def test_what_clients_may_ask_of_a_server_is_json_where_it_is_a_list_or_an_objec
             "EMBEDPLANE_API_KEYS_FILES": '["/var/run/secrets/embedplane/keys"]',
             "EMBEDPLANE_CORS_ORIGINS": '["https://page.example"]',
             "EMBEDPLANE_TOKEN_ENCODING": "cl100k_base",
-            "EMBEDPLANE_CL100K_FILE": "/tables/cl100k_base.tiktoken",
             "EMBEDPLANE_MAX_INPUTS": "96",
         }
     )
