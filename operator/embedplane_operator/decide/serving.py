@@ -25,7 +25,7 @@ def serving_manifests(model: EmbeddingModel, settings: Settings, resolved: Resol
 
 
 def missing_api_keys(observed: Observation) -> Finding | None:
-    """Why no server may start: it would wait for a Secret that does not exist, or serve everybody."""
+    """Why no server of this spec is started yet: its pod would wait for a Secret that does not exist."""
     reference, namespace = observed.model.spec.serving.api_keys_secret_ref, observed.model.metadata.namespace
     if reference is None or observed.api_keys_version is not None:
         return None
