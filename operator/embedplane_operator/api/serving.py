@@ -8,10 +8,10 @@ from embedplane_operator.api.base import ApiModel, IntOrPercent, ObjectName, rul
 
 ROUTE = r"^(/[A-Za-z0-9_~-][A-Za-z0-9._~-]*)+$"
 TAKEN_ROUTE = (
-    "^(/v1)?(/api/(embed|tags|version)|/decode|/embed(_all|_sparse)?|/health(/live|/ready)?|/info|/metrics"
-    "|(/v1)?/models(/.*)?|/openapi[.]json|/predict|/rerank|/similarity|/tokenize|/v2/embed)$"
+    "^(/v[0-9])*(/api/(embed|tags|version)|/decode|/embed(_all|_sparse)?|/health(/live|/ready)?|/info|/metrics"
+    "|/models(/.*)?|/openapi[.]json|/predict|/rerank|/similarity|/tokenize)$"
 )
-"""What servers answer besides OpenAI's embeddings, also behind a /v1 that falls away."""
+"""What servers answer besides OpenAI's embeddings, under whichever version."""
 
 
 class SecretReference(ApiModel):
