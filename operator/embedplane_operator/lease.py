@@ -47,7 +47,7 @@ class Leadership:
     async def acquire(self) -> None:
         """Returns when this process leads."""
         waiting = False
-        while not await self._attempt():
+        while not await self._attempt(self._terms.deadline):
             if not waiting:
                 logger.info("waiting for Lease %s/%s", self._terms.namespace, self._terms.name)
                 waiting = True
@@ -56,9 +56,9 @@ class Leadership:
 
     async def hold(self) -> None:
         """Renews for ever; raises LeaseLostError when the last renewal is too long ago to be sure."""
-        while self._clock() - self._renewed < self._terms.deadline:
-            await asyncio.sleep(self._terms.period)
-            await self._attempt()
+        while (left := self._seconds_left()) > 0:
+            await asyncio.sleep(min(self._terms.period, left))
+            await self._attempt(self._seconds_left())
         message = f"Lease {self._terms.namespace}/{self._terms.name} was not renewed for {self._terms.deadline:.0f} s"
         raise LeaseLostError(message)
 
@@ -74,16 +74,20 @@ class Leadership:
     def _timeout(self) -> float:
         return self._terms.period * 2
 
-    async def _attempt(self) -> bool:
-        """Takes or renews the Lease once; False when somebody else has it or the API server does not answer."""
+    def _seconds_left(self) -> float:
+        return self._renewed + self._terms.deadline - self._clock()
+
+    async def _attempt(self, within: float) -> bool:
+        """Takes or renews the Lease once, in so many seconds; False when somebody else has it or nobody answers."""
         began = self._clock()
         try:
-            if not await self._take(began):
-                return False
+            async with asyncio.timeout(within):
+                if not await self._take(began):
+                    return False
         except ConflictError:
             return False  # somebody was faster
-        except EmbedplaneError as error:
-            logger.warning("Lease not renewed: %s", error)
+        except (EmbedplaneError, TimeoutError) as error:
+            logger.warning("Lease not renewed: %s", error or f"no answer within {within:.1f} s")
             return False
         self._renewed = began  # from before the request: a slow answer must not lengthen our term
         return True

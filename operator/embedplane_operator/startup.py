@@ -106,12 +106,13 @@ async def _work(parts: Parts, leadership: Leadership, stop: asyncio.Event) -> No
     ) as tasks:
         watching = asyncio.create_task(_watch(parts, stop))
         done, _ = await asyncio.wait({*tasks, watching}, return_when=asyncio.FIRST_COMPLETED)
-        stop.set()
-        if watching not in done:
-            watching.cancel()
-        await asyncio.gather(watching, return_exceptions=True)
-        for task in done:
-            task.result()  # raises what ended it
+    # nothing acts any more, so a lost Lease may go to another process while kopf takes its time
+    stop.set()
+    if watching not in done:
+        watching.cancel()
+    await asyncio.gather(watching, return_exceptions=True)
+    for task in done:
+        task.result()  # raises what ended it
 
 
 @contextlib.asynccontextmanager

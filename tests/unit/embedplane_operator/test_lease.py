@@ -1,10 +1,12 @@
 """Leadership: one leader at a time, a lost one ends, a stopped one makes room at once."""
 
 import asyncio
+import time
 
 import pytest
 
 from embedplane_operator.errors import ClusterError, ClusterUnavailableError, LeaseLostError, Refusal
+from embedplane_operator.kinds import Manifest, Resource
 from embedplane_operator.lease import Leadership, LeaseTerms
 from tests.support.fake_cluster import FakeCluster
 
@@ -46,16 +48,16 @@ async def test_another_waits_while_the_holder_renews_and_takes_over_when_it_stop
     first, second = candidate(cluster, "first", clock), candidate(cluster, "second", clock)
     await first.acquire()
 
-    assert not await second._attempt()
+    assert not await second._attempt(10)
     clock.now += 14
-    assert await first._attempt()
+    assert await first._attempt(10)
     clock.now += 14
-    assert not await second._attempt()  # it was renewed meanwhile: the wait starts anew
+    assert not await second._attempt(10)  # it was renewed meanwhile: the wait starts anew
     clock.now += 15
-    assert await second._attempt()
+    assert await second._attempt(10)
 
     assert holder(cluster) == "second"
-    assert not await first._attempt()
+    assert not await first._attempt(10)
 
 
 async def test_a_renewal_that_fails_too_long_ends_the_leader() -> None:
@@ -72,6 +74,30 @@ async def test_a_renewal_that_fails_too_long_ends_the_leader() -> None:
 
     with pytest.raises(LeaseLostError, match="not renewed"):
         await asyncio.wait_for(holding, 5)
+
+
+class SilentCluster(FakeCluster):
+    """An API server that takes every question and answers none."""
+
+    async def get(self, resource: Resource, namespace: str, name: str, within: float | None = None) -> Manifest | None:
+        await asyncio.Event().wait()
+        return None
+
+
+async def test_a_renewal_without_an_answer_does_not_outlast_the_deadline() -> None:
+    terms = LeaseTerms("operators", "embedplane", "first", deadline=0.05, period=0.001)
+    leader = Leadership(SilentCluster(), terms)
+    leader._renewed = time.monotonic()
+
+    with pytest.raises(LeaseLostError, match="not renewed"):
+        await asyncio.wait_for(leader.hold(), 5)
+
+
+async def test_a_candidate_asks_again_when_no_answer_comes() -> None:
+    cluster = SilentCluster()
+    terms = LeaseTerms("operators", "embedplane", "first", deadline=0.01, period=0.001)
+
+    assert not await asyncio.wait_for(Leadership(cluster, terms)._attempt(terms.deadline), 5)
 
 
 async def test_a_slow_renewal_counts_from_before_the_request() -> None:
@@ -94,7 +120,7 @@ async def test_a_released_lease_is_free_at_once() -> None:
 
     await first.release()
 
-    assert await second._attempt()
+    assert await second._attempt(10)
     assert holder(cluster) == "second"
 
 
