@@ -21,8 +21,7 @@ def render_status(
 ) -> EmbeddingModelStatus:
     """The full status; equal to the one before when nothing changed."""
     before, generation = model.status, model.metadata.generation
-    is_deployed = decision.serves is not None
-    active = _scaling_active(scaling, before) if is_deployed else NOT_SERVING
+    active = _scaling_active(scaling, before) if servers.exists else NOT_SERVING
     findings = replace(decision.findings, by_type={**decision.findings.by_type, ConditionType.SCALING_ACTIVE: active})
     return EmbeddingModelStatus(
         observed_generation=generation,
@@ -33,8 +32,8 @@ def render_status(
         engine=decision.pinned.engine,
         replicas=servers.replicas,
         ready_replicas=servers.ready,
-        url=url_of(model) if is_deployed else None,
-        scaling=(_scaling_status(scaling) if scaling else before.scaling) if is_deployed else None,
+        url=url_of(model) if servers.exists else None,
+        scaling=(_scaling_status(scaling) if scaling else before.scaling) if servers.exists else None,
     )
 
 

@@ -21,8 +21,9 @@ MEMORY_FIELD = "spec.resources.limits.memory"
 
 @dataclass(frozen=True)
 class Servers:
-    """The state of one Deployment."""
+    """The state of one Deployment; the defaults are that of one that does not exist."""
 
+    exists: bool = False
     wanted: int = 0
     """`spec.replicas`."""
     replicas: int = 0
@@ -53,6 +54,7 @@ def read_servers(deployment: Manifest, around: ServerSurroundings) -> Servers:
     """Reads a Deployment with its pods."""
     status = deployment.get("status") or {}
     return Servers(
+        exists=True,
         wanted=int((deployment.get("spec") or {}).get("replicas", 1)),
         replicas=int(status.get("replicas") or 0),
         updated=int(status.get("updatedReplicas") or 0),
@@ -82,7 +84,11 @@ def _crash(pod: Manifest) -> Trouble | None:
     """Why a server ended; one end is enough to tell, while the kubelet starts it anew."""
     for container in container_states(pod):
         end = last_end(container)
-        if container.get("ready") or end is None or end.exit_code == 0:
+        if container.get("ready") or end is None:
+            continue
+        if end.exit_code == 0:
+            if found := _ended_without_error(container):
+                return found
             continue
         found = failure_of(end, MEMORY_FIELD)
         if end.exit_code == EXIT_NO_VARIANT:
@@ -92,3 +98,15 @@ def _crash(pod: Manifest) -> Trouble | None:
             return Trouble(Reason.CRASH_LOOP, f"{found.message}; {waiting.get('message') or ''}".rstrip("; "))
         return found
     return None
+
+
+def _ended_without_error(container: Manifest) -> Trouble | None:
+    """What keeps ending a server that has nothing to complain about; one such end is no trouble yet."""
+    waiting = (container.get("state") or {}).get("waiting") or {}
+    if waiting.get("reason") != CRASH_REASON and int(container.get("restartCount") or 0) <= 1:
+        return None
+    words = (
+        f"the container {container.get('name')} ends with exit code 0 again and again, as one does whose probe fails "
+        "or whose command returns: see the pod's Events and the log of its last run (kubectl logs --previous)"
+    )
+    return Trouble(Reason.CRASH_LOOP, words)

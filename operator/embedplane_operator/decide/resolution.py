@@ -14,7 +14,7 @@ from embedplane_operator.api.resolved import Resolved, read_resolved
 from embedplane_operator.api.status import EngineStatus, SourceStatus, VectorSpaceStatus
 from embedplane_operator.api.v1alpha1 import EmbeddingModel
 from embedplane_operator.kinds import Manifest
-from embedplane_operator.render.accelerator import EngineTarget
+from embedplane_operator.render.accelerator import engine_target
 from embedplane_operator.render.inputs import engine_inputs, fetch_inputs, source_inputs
 from embedplane_operator.render.names import ANNOTATION_VECTOR_SPACE, LABEL_VECTOR_SPACE
 from embedplane_operator.settings import Settings
@@ -115,9 +115,15 @@ def read_space(result: Mapping[str, Any], inputs: str) -> VectorSpaceStatus:
     return _read(VectorSpaceStatus, {**_part(result, "vectorSpace"), "inputs": inputs})
 
 
-def read_engine(result: Mapping[str, Any], inputs: str, target: EngineTarget) -> EngineStatus:
+def read_engine(model: EmbeddingModel, settings: Settings, space_id: str, result: Mapping[str, Any]) -> EngineStatus:
     """The engine from a build Job's result, or from what a fetch Job found in the store."""
-    return _read(EngineStatus, {**result, "inputs": inputs, "reason": target.reason})
+    wishes: dict[str, Any] = {
+        "inputs": engine_inputs(model, settings, space_id),
+        "reason": engine_target(model, settings).reason,
+    }
+    if model.spec.engine.max_batch_tokens is not None:
+        wishes["maxBatchTokens"] = model.spec.engine.max_batch_tokens  # what counts; the store knows the measured one
+    return _read(EngineStatus, {**result, **wishes})
 
 
 def read_export_keys(result: Mapping[str, Any]) -> Mapping[str, str]:

@@ -28,7 +28,6 @@ from embedplane_operator.render.fetch_job import render_fetch_job
 from embedplane_operator.render.inputs import (
     build_inputs,
     digest_of,
-    engine_inputs,
     export_inputs,
     fetch_inputs,
     source_inputs,
@@ -103,11 +102,10 @@ def source_stage(way: Way, pinned: SourceStatus | None) -> Stage:
 
 def engine_stage(way: Way, source: SourceStatus, fetched: Mapping[str, Any], space_id: str) -> Stage:
     """Takes the engine that the store has, else builds one; exports first when the store has no export either."""
-    target, inputs = engine_target(way.model, way.settings), engine_inputs(way.model, way.settings, space_id)
     try:
         if found := fetched.get("engine"):
-            return Stage(engine=read_engine(found, inputs, target))
-        export_key = read_export_keys(fetched).get(target.export_format)
+            return Stage(engine=read_engine(way.model, way.settings, space_id, found))
+        export_key = read_export_keys(fetched).get(engine_target(way.model, way.settings).export_format)
     except UnreadableAnswerError as error:
         return _unreadable(_fetch_step(way, source.commit), error)
     jobs: tuple[str, ...] = ()
@@ -126,7 +124,8 @@ def engine_stage(way: Way, source: SourceStatus, fetched: Mapping[str, Any], spa
     if outcome.result is None:
         return Stage(outcome.finding, jobs=jobs, actions=actions, check_after=outcome.check_after)
     try:
-        return Stage(engine=read_engine(outcome.result, inputs, target), jobs=jobs, actions=actions)
+        engine = read_engine(way.model, way.settings, space_id, outcome.result)
+        return Stage(engine=engine, jobs=jobs, actions=actions)
     except UnreadableAnswerError as error:
         return _unreadable(step, error)
 

@@ -88,6 +88,18 @@ async def test_steps_whose_output_is_in_the_store_are_skipped() -> None:
     assert world.environment(world.deployment())["EMBEDPLANE_ENGINE_KEY"] == ENGINE["key"]
 
 
+async def test_the_token_budget_of_the_spec_stands_above_the_measured_one() -> None:
+    world = World()
+    world.model(HUB | {"engine": {"maxBatchTokens": 512}})
+    await world.settle()
+
+    world.finish("fetch", fetched(engine=ENGINE))
+    await world.settle()
+
+    assert world.status["engine"]["maxBatchTokens"] == 512
+    assert world.status["engine"]["benchmark"]["batchTokens"] == 2048
+
+
 async def test_an_export_in_the_store_is_built_without_another_export() -> None:
     world = World()
     world.model()

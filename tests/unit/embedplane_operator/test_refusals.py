@@ -126,6 +126,21 @@ async def test_children_that_are_refused_leave_the_old_version_serving() -> None
     assert world.deployment()["spec"] == before
 
 
+async def test_an_endpoint_without_a_deployment_has_no_url() -> None:
+    world = await fetching()
+    world.finish("fetch", fetched(engine=ENGINE))
+    world.cluster.refuse = rejecting("Deployment", RejectedError, "spec.template: Invalid value", 422)
+    await world.settle()
+    assert world.says("Ready") == ("False", "PodTemplateInvalid")
+    assert "url" not in world.status
+    assert world.says("ScalingActive") == ("False", "NotServing")
+
+    world.cluster.refuse = lambda _verb, _kind, _name: None
+    await world.settle()
+
+    assert world.status["url"] == "http://minilm.search/v1/embeddings"
+
+
 async def test_a_child_that_is_refused_keeps_its_siblings_from_changing_too() -> None:
     world = await fetching()
     world.finish("fetch", fetched(engine=ENGINE))

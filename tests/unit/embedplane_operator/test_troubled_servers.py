@@ -42,6 +42,23 @@ from tests.support.world import HUB, World
             "StoreUnavailable",
             "stale handle",
         ),
+        (
+            {
+                "state": {"waiting": {"reason": "CrashLoopBackOff"}},
+                "lastState": {"terminated": {"exitCode": 0, "reason": "Completed"}},
+            },
+            "CrashLoop",
+            "exit code 0",
+        ),
+        (
+            {
+                "state": {"running": {}},
+                "restartCount": 2,
+                "lastState": {"terminated": {"exitCode": 0, "reason": "Completed"}},
+            },
+            "CrashLoop",
+            "probe",
+        ),
     ],
 )
 async def test_a_server_that_ends_is_explained(container: dict[str, Any], reason: str, words: str) -> None:
@@ -53,6 +70,16 @@ async def test_a_server_that_ends_is_explained(container: dict[str, Any], reason
     assert world.says("Available") == ("False", reason)
     assert world.says("Ready") == ("False", reason)
     assert words in (world.condition("Available") or {})["message"]
+
+
+async def test_a_server_that_was_told_to_end_once_is_simply_starting() -> None:
+    world = await serving_not_ready()
+    world.cluster.put({**world.deployment(), "status": {"replicas": 1}})
+
+    world.server_pod({"state": {"running": {}}, "restartCount": 1, "lastState": {"terminated": {"exitCode": 0}}})
+    await world.settle()
+
+    assert world.says("Available") == ("False", "RolloutRunning")
 
 
 async def test_a_server_that_admission_forbids_is_explained() -> None:
