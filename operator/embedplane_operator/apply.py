@@ -1,7 +1,7 @@
 """Carries out a decision: server-side apply, Jobs created and left, what is not wanted deleted.
 
 Every object is looked at before it is written, so that nothing of a stranger is touched, and nothing is written that
-is the same already. What the API server refuses for good comes back as a `RefusedError` finding, all else as an error.
+is the same already. What the API server refuses comes back as a `RefusedError` with a finding, all else as an error.
 """
 
 import asyncio
@@ -20,6 +20,7 @@ from embedplane_operator.decide.decision import CreateJob, Decision, JoinJob, Le
 from embedplane_operator.errors import (
     AlreadyExistsError,
     ClusterError,
+    ClusterUnavailableError,
     EmbedplaneError,
     ForbiddenError,
     RejectedError,
@@ -33,14 +34,17 @@ from embedplane_operator.status import Finding, Outlook
 from embedplane_operator.workqueue import Key
 
 SHARED_SECONDS = 60.0
+SERVER_FAULT = 500
 
 
 class RefusedError(EmbedplaneError):
-    """The decision cannot be carried out until somebody changes something."""
+    """The decision cannot be carried out; the finding says why."""
 
-    def __init__(self, finding: Finding) -> None:
+    def __init__(self, finding: Finding, *, is_hiccup: bool = False) -> None:
         super().__init__(finding.message)
         self.finding = finding
+        self.is_hiccup = is_hiccup
+        """The very same request may pass in a moment; otherwise somebody has to change something."""
 
 
 @dataclass(frozen=True)
@@ -75,6 +79,11 @@ class Applier:
                 await self._cluster.delete(RESOURCES[doomed.kind], namespace, doomed.name, doomed.uid)
         except (RejectedError, ForbiddenError) as error:
             raise RefusedError(_finding_of(error)) from error
+        except ClusterUnavailableError as error:
+            if error.refusal.status < SERVER_FAULT:
+                raise  # no answer, or not now: the status could not be written either
+            words = f"the API server cannot carry out {error.call}: {error.refusal.message}"
+            raise RefusedError(Finding("False", Reason.CLUSTER_REFUSED, words), is_hiccup=True) from error
         return deployment
 
     def forget(self, key: Key) -> None:

@@ -99,6 +99,7 @@ class Reconciler:
     async def _bring_about(self, key: Key, body: Manifest, model: EmbeddingModel) -> float:
         observed, decision = await self._look(key, model)
         again = min(decision.check_after or self._resync(), self._resync())
+        refused: RefusedError | None = None
         try:
             deployment = await self._applier.carry_out(decision, observed)
             self._index.set_shared_jobs(key, decision.shared_jobs)
@@ -107,10 +108,13 @@ class Reconciler:
                 observed = observed.with_deployment(deployment)
                 decision = decide(observed, self._settings, self._now())
         except RefusedError as error:
-            decision, again = with_refusal(decision, error.finding), min(again, LOOK_AGAIN_REFUSED)
+            refused, again = error, min(again, LOOK_AGAIN_REFUSED)
+            decision = with_refusal(decision, error.finding)
         servers, scaling = servers_of(observed, decision.serves), self._reports.get(key)
         self._metrics.observe_replicas(key, scaling.desired_replicas if scaling else servers.wanted, servers.ready)
         await self._report(body, model.status, render_status(model, decision, servers, scaling, self._now()))
+        if refused and refused.is_hiccup:
+            raise refused  # it has been told; when to try again is for the work queue to say
         return again
 
     async def _look(self, key: Key, model: EmbeddingModel) -> tuple[Observation, Decision]:

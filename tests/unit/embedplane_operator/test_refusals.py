@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from embedplane_operator.apply import RefusedError
 from embedplane_operator.errors import ClusterError, ClusterUnavailableError, ForbiddenError, Refusal, RejectedError
 from tests.support.rendering import settings_of
 from tests.support.troubles import CLAIM, TOKEN, fetching
@@ -179,6 +180,26 @@ async def test_missing_rights_are_reported() -> None:
     await world.settle()
 
     assert world.says("Ready") == ("False", "ClusterRefused")
+
+
+@pytest.mark.parametrize("kind", ["Job", "ServiceAccount"])
+async def test_a_write_that_the_api_server_cannot_carry_out_is_reported_and_tried_again(kind: str) -> None:
+    world = World()
+    message = 'failed calling webhook "images.example.com": connection refused'
+    world.cluster.refuse = rejecting(kind, ClusterUnavailableError, message, 500)
+    world.model()
+
+    for _ in range(2):  # an error to the work queue, which backs off
+        with pytest.raises(RefusedError, match="images"):
+            await world.reconcile()
+
+    assert world.says("Ready") == ("False", "ClusterRefused")
+    assert world.says("Reconciling") == ("True", "ClusterRefused")
+    assert world.says("SourceResolved") == ("False", "ClusterRefused")
+    assert message in (world.condition("Ready") or {})["message"]
+    world.cluster.refuse = lambda _verb, _kind, _name: None
+    await world.settle()
+    assert world.says("Ready") == ("False", "FetchRunning")
 
 
 async def test_an_api_server_that_does_not_answer_leaves_the_status_as_it_is() -> None:
