@@ -10,11 +10,6 @@ from embedplane_operator.settings import Settings
 from embedplane_operator.status import Finding, Outlook
 
 
-def refusal(observed: Observation, settings: Settings) -> Finding | None:
-    """Why the model is not acted on; None when it can be."""
-    return spec_refusal(observed.model, settings) or _taken_name(observed, settings)
-
-
 def spec_refusal(model: EmbeddingModel, settings: Settings) -> Finding | None:
     """Why this installation cannot do what the spec asks for."""
     return _unknown_accelerator(model, settings) or _unshared_store(model, settings)
@@ -38,7 +33,8 @@ def _unshared_store(model: EmbeddingModel, settings: Settings) -> Finding | None
     return Finding("False", Reason.STORE_NOT_SHARED, words, Outlook.STALLED)
 
 
-def _taken_name(observed: Observation, settings: Settings) -> Finding | None:
+def taken_name(observed: Observation, settings: Settings) -> Finding | None:
+    """Whose the endpoint is, if it is not the model's."""
     for found in (observed.service, observed.disruption_budget):
         if found is not None and (finding := ownership_refusal(found, observed.model, settings)):
             return finding

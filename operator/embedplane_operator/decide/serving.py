@@ -17,11 +17,17 @@ from embedplane_operator.status import Finding, Outlook, met, unmet
 
 
 def serving_manifests(model: EmbeddingModel, settings: Settings, resolved: Resolved) -> tuple[Manifest, ...]:
-    """The Deployment, its Service and its budget."""
-    space = resolved.vector_space.base_id
-    budget = render_disruption_budget(model, settings, space)
-    deployment, service = render_deployment(model, settings, resolved), render_service(model, settings, space)
-    return (deployment, service, *([budget] if budget else []))
+    """The Deployment, and what stands in front of it."""
+    return (
+        render_deployment(model, settings, resolved),
+        *endpoint_manifests(model, settings, resolved.vector_space.base_id),
+    )
+
+
+def endpoint_manifests(model: EmbeddingModel, settings: Settings, space_id: str) -> tuple[Manifest, ...]:
+    """The Service of a space, and its budget; they need no engine, so they are kept whatever becomes of the spec."""
+    budget = render_disruption_budget(model, settings, space_id)
+    return (render_service(model, settings, space_id), *([budget] if budget else []))
 
 
 def missing_api_keys(observed: Observation) -> Finding | None:

@@ -10,7 +10,8 @@ from datetime import datetime
 from embedplane_operator.api.conditions import ConditionType, JobReason, Reason
 from embedplane_operator.api.resolved import Resolved
 from embedplane_operator.api.status import SourceStatus, VectorSpaceStatus
-from embedplane_operator.decide.acceptance import refusal
+from embedplane_operator.api.v1alpha1 import EmbeddingModel
+from embedplane_operator.decide.acceptance import spec_refusal, taken_name
 from embedplane_operator.decide.decision import Decision, JobAction, LeaveJob, Pinned
 from embedplane_operator.decide.dimensions import unavailable_dimensions, with_dimensions
 from embedplane_operator.decide.resolution import (
@@ -24,6 +25,7 @@ from embedplane_operator.decide.resolution import (
 )
 from embedplane_operator.decide.serving import (
     availability,
+    endpoint_manifests,
     leftovers,
     missing_api_keys,
     rollout,
@@ -50,8 +52,10 @@ def decide(observed: Observation, settings: Settings, now: datetime) -> Decision
     live = live_of(observed.deployments, observed.model)
     if observed.model.spec.suspend:
         return _suspended(observed, live)
-    if blocked := refusal(observed, settings):
+    if blocked := taken_name(observed, settings):
         return _blocked(observed, live, blocked)
+    if refused := spec_refusal(observed.model, settings):
+        return replace(_blocked(observed, live, refused), apply=_endpoint(observed.model, settings, live))
     return _serve(_Progress(Way(observed, settings, now), live))
 
 
@@ -81,10 +85,7 @@ def _serve(progress: _Progress) -> Decision:
     """Finds what the spec resolves to, and serves it; else what was served before."""
     way, live = progress.way, progress.live
     resolved, pinned = _resolve(progress)
-    manifests: tuple[Manifest, ...] = ()
-    to_serve = resolved or _same_engine(way, live)
-    if to_serve:
-        manifests = serving_manifests(way.model, way.settings, to_serve)
+    manifests = _manifests(way, live, resolved or _same_engine(way, live))
     name = manifests[0]["metadata"]["name"] if resolved else (live.name if live else None)
     servers = servers_of(way.observed, name)
     progress.findings[ConditionType.AVAILABLE] = availability(servers)
@@ -109,6 +110,17 @@ def _serve(progress: _Progress) -> Decision:
         serves=name,
         check_after=min(progress.checks, default=None),
     )
+
+
+def _manifests(way: Way, live: Live | None, to_serve: Resolved | None) -> tuple[Manifest, ...]:
+    """All that serves; at least the endpoint of what serves already."""
+    if to_serve:
+        return serving_manifests(way.model, way.settings, to_serve)
+    return _endpoint(way.model, way.settings, live)
+
+
+def _endpoint(model: EmbeddingModel, settings: Settings, live: Live | None) -> tuple[Manifest, ...]:
+    return endpoint_manifests(model, settings, live.resolved.vector_space.base_id) if live else ()
 
 
 def _resolve(progress: _Progress) -> tuple[Resolved | None, Pinned]:

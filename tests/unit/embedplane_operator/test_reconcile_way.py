@@ -1,6 +1,7 @@
 """From a spec to serving pods: which step starts when, and what is pinned, skipped and cleared away."""
 
 import json
+from typing import Any
 
 import pytest
 
@@ -186,6 +187,39 @@ async def test_a_deployment_that_somebody_deleted_comes_back_without_a_job() -> 
 
     assert name_of(world.deployment()) == "minilm-aaaaaaaa"
     assert world.jobs() == []
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        ({"source": {"huggingFace": {"repo": "acme/gone"}}}, "RepositoryNotFound"),
+        ({"accelerator": {"profile": "abacus"}}, "UnknownAccelerator"),
+    ],
+)
+async def test_an_endpoint_that_somebody_deleted_comes_back_whatever_a_change_leads_to(
+    change: dict[str, Any], reason: str
+) -> None:
+    world = World()
+    several = {"scaling": {"minReplicas": 1, "maxReplicas": 3}}
+    await world.serve(HUB | several)
+    service = world.cluster.find("Service", "minilm")
+    world.model(HUB | several | change)
+    await world.settle()
+    if world.jobs("fetch"):
+        world.fail("fetch", "RepositoryNotFound")
+        await world.settle()
+    assert world.says("Ready") == ("False", reason)
+
+    for kind in ("Service", "PodDisruptionBudget"):
+        del world.cluster.objects[kind, "search", "minilm"]
+    await world.settle()
+
+    restored = world.cluster.find("Service", "minilm")
+    assert service is not None
+    assert restored is not None
+    assert restored["spec"] == service["spec"]
+    assert world.cluster.find("PodDisruptionBudget", "minilm") is not None
+    assert world.says("Ready") == ("False", reason)
 
 
 async def test_a_complete_job_whose_pod_is_gone_runs_again() -> None:
