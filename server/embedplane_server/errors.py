@@ -3,12 +3,15 @@
 StepError                 a command ends with this reason, message and exit code
 ├── PermanentError        the same inputs fail again: exit 64
 ├── TransientError        trying again may help: exit 65
-└── EngineIncompatible    `serve` only, no engine variant fits this machine: exit 66
+└── NoEngineError         `serve` only, the store has nothing to serve on this machine: exit 66
+    ├── EngineMissing         it has no such engine, or a damaged one
+    └── EngineIncompatible    it has variants of the engine, for other machines
 EngineError               one batch failed inside an engine library; never ends a command by itself
 
 Foreign exceptions are translated where they are met. Errors of HTTP requests are not here: see `routes/`.
 """
 
+from collections.abc import Mapping
 from enum import IntEnum, StrEnum
 
 
@@ -18,7 +21,7 @@ class ExitCode(IntEnum):
     DONE = 0
     PERMANENT = 64
     RETRY = 65
-    NO_VARIANT_FITS = 66
+    NO_ENGINE = 66
 
 
 class PermanentReason(StrEnum):
@@ -42,6 +45,7 @@ class TransientReason(StrEnum):
     HUB_UNAVAILABLE = "HubUnavailable"
     DIGEST_MISMATCH = "DigestMismatch"
     STORE_UNAVAILABLE = "StoreUnavailable"
+    MODEL_MISSING = "ModelMissing"
     EXPORT_MISSING = "ExportMissing"
     INTERNAL_ERROR = "InternalError"
 
@@ -51,10 +55,12 @@ class StepError(Exception):
 
     exit_code: ExitCode
 
-    def __init__(self, reason: str, message: str) -> None:
+    def __init__(self, reason: str, message: str, about: Mapping[str, str] | None = None) -> None:
         super().__init__(message)
         self.reason = str(reason)
         self.message = message
+        self.about = dict(about or {})
+        """Names that the operator acts on, next to the words for people."""
 
 
 class PermanentError(StepError):
@@ -75,13 +81,24 @@ class TransientError(StepError):
         super().__init__(reason, message)
 
 
-class EngineIncompatible(StepError):  # noqa: N818 -- the word of the EmbeddingModel's condition
-    """The store has engines for the key, but none that this machine can run."""
+class NoEngineError(StepError):
+    """The store has nothing to serve on this machine; the operator has it made."""
 
-    exit_code = ExitCode.NO_VARIANT_FITS
+    exit_code = ExitCode.NO_ENGINE
 
-    def __init__(self, message: str) -> None:
-        super().__init__("EngineIncompatible", message)
+
+class EngineMissing(NoEngineError):  # noqa: N818 -- the word of the EmbeddingModel's condition
+    """The store has no variant of the engine, or not all of its files."""
+
+    def __init__(self, message: str, key: str) -> None:
+        super().__init__("EngineMissing", message, {"engine": key})
+
+
+class EngineIncompatible(NoEngineError):  # noqa: N818 -- the word of the EmbeddingModel's condition
+    """The store has variants of the engine, but none that this machine can run."""
+
+    def __init__(self, message: str, key: str, machine: str) -> None:
+        super().__init__("EngineIncompatible", message, {"engine": key, "machine": machine})
 
 
 class EngineError(Exception):

@@ -20,7 +20,7 @@ from typing import get_args
 from embedplane_server.builders.machine import machine_class
 from embedplane_server.builders.manifest import backend_version, engine_key, find_engine
 from embedplane_server.errors import (
-    EngineIncompatible,
+    NoEngineError,
     PermanentError,
     PermanentReason,
     StepError,
@@ -84,7 +84,7 @@ async def _engine(store: Store, vector_space: str, settings: EngineSettings) -> 
     try:
         key = engine_key(vector_space, settings, backend_version(settings.backend), machine)
         manifest, _ = await find_engine(store, key, machine)
-    except EngineIncompatible:
+    except NoEngineError:
         return None
     except PermanentError as error:
         # A backend of another image: this step cannot know its version, and so not its engines.

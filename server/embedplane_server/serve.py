@@ -19,7 +19,15 @@ from embedplane_server.builders.machine import machine_class
 from embedplane_server.builders.manifest import EngineManifest, engine_entry, find_engine
 from embedplane_server.engines.base import Batch, Engine
 from embedplane_server.engines.load import load_engine
-from embedplane_server.errors import ExitCode, PermanentError, PermanentReason, invalid_settings
+from embedplane_server.errors import (
+    EngineMissing,
+    ExitCode,
+    PermanentError,
+    PermanentReason,
+    StepError,
+    TransientReason,
+    invalid_settings,
+)
 from embedplane_server.export.manifest import TOKENIZER
 from embedplane_server.http_server import http_server, listen
 from embedplane_server.settings import ServeSettings
@@ -92,7 +100,13 @@ async def _find(settings: ServeSettings) -> tuple[EngineManifest, Path]:
             f"the engine {manifest.key} makes vectors of {manifest.vector_space}, but EMBEDPLANE_VECTOR_SPACE asks for "
             f"{settings.vector_space}. Serve the engine of that space."
         )
-    return manifest, await store.local_directory(engine_entry(manifest.key, manifest.variant), entry)
+    try:
+        return manifest, await store.local_directory(engine_entry(manifest.key, manifest.variant), entry)
+    except StepError as error:
+        if error.reason != TransientReason.DIGEST_MISMATCH:
+            raise
+        # The store is mounted read-only here: the build step removes what is damaged and makes it again.
+        raise EngineMissing(error.message, manifest.key) from error
 
 
 def prove(engine: Engine, references: References, floor: float) -> None:

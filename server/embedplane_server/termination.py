@@ -17,7 +17,7 @@ def result_message(result: dict[str, Any]) -> str:
 
 def error_message(error: StepError) -> str:
     """Return the message of a command that failed, its text cut where it would not fit."""
-    text = _compact({"error": {"reason": error.reason, "message": error.message}})
+    text = _error(error, error.message)
     if len(text.encode()) <= LIMIT_BYTES:
         return text
     low, high = 0, len(error.message)
@@ -37,7 +37,11 @@ def write(path: Path, message: str) -> None:
 
 
 def _cut(error: StepError, length: int) -> str:
-    return _compact({"error": {"reason": error.reason, "message": error.message[:length] + _ELLIPSIS}})
+    return _error(error, error.message[:length] + _ELLIPSIS)
+
+
+def _error(error: StepError, message: str) -> str:
+    return _compact({"error": {"reason": error.reason, "message": message, **error.about}})
 
 
 def _compact(document: dict[str, Any]) -> str:

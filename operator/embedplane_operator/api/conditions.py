@@ -97,5 +97,6 @@ class JobReason(StrEnum):
     HUB_UNAVAILABLE = "HubUnavailable"  # transient from here on
     DIGEST_MISMATCH = "DigestMismatch"
     STORE_UNAVAILABLE = "StoreUnavailable"
-    EXPORT_MISSING = "ExportMissing"
+    MODEL_MISSING = "ModelMissing"  # the export found no model in the store: it is fetched again
+    EXPORT_MISSING = "ExportMissing"  # the build found no export in the store: it is made again
     INTERNAL_ERROR = "InternalError"

@@ -7,7 +7,7 @@ Wherever the way ends, what serves already goes on, and its availability is repo
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
-from embedplane_operator.api.conditions import ConditionType, JobReason, Reason
+from embedplane_operator.api.conditions import ConditionType, Reason
 from embedplane_operator.api.resolved import Resolved
 from embedplane_operator.api.status import SourceStatus, VectorSpaceStatus
 from embedplane_operator.api.v1alpha1 import EmbeddingModel
@@ -33,7 +33,6 @@ from embedplane_operator.decide.serving import (
     serving_manifests,
 )
 from embedplane_operator.decide.way import Stage, Way, engine_stage, source_stage
-from embedplane_operator.jobs import JobRun
 from embedplane_operator.kinds import Manifest
 from embedplane_operator.observation import Observation
 from embedplane_operator.render.inputs import source_inputs
@@ -213,19 +212,16 @@ def _same_engine(way: Way, live: Live | None) -> Resolved | None:
 
 
 def _stale_jobs(progress: _Progress, *, is_done: bool) -> list[LeaveJob]:
-    """Jobs of other inputs, answers that are out of date; once the model is served, all Jobs.
+    """Jobs of other inputs; once the model is served, all Jobs.
 
     A step that runs again only because its answer was lost (its pod is gone) ends no Job of a later step.
     """
     uid = progress.way.model.metadata.uid
     owned = [job for job in progress.way.observed.jobs if job.is_owned_by(uid) and not job.deleting]
-    outdated = _outdated(progress)
     return [
         LeaveJob(job, uid)
         for job in owned
-        if is_done
-        or (job.name not in progress.jobs and not _may_be_later(progress))
-        or (outdated and _answered_before(job, outdated))
+        if is_done or (job.name not in progress.jobs and not _may_be_later(progress))
     ]
 
 
@@ -234,19 +230,6 @@ def _may_be_later(progress: _Progress) -> bool:
     way, live = progress.way, progress.live
     is_pinned = pinned_source(way.model, live) is not None and pinned_space(way.model, live) is not None
     return progress.is_early and is_pinned
-
-
-def _outdated(progress: _Progress) -> datetime | None:
-    """When a build found that the export it was named for is not in the store any more."""
-    for job in progress.way.observed.jobs:
-        is_current = job.name in progress.jobs and job.phase == "Failed" and job.trouble is not None
-        if is_current and job.trouble and job.trouble.reason == JobReason.EXPORT_MISSING:
-            return job.finished
-    return None
-
-
-def _answered_before(job: JobRun, moment: datetime) -> bool:
-    return job.phase == "Complete" and job.finished is not None and job.finished <= moment
 
 
 def _shared(jobs: set[str], way: Way) -> frozenset[str]:

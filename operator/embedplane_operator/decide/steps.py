@@ -36,6 +36,8 @@ class Step:
     doing: str
     """What it does, for people: "resolving and downloading the source"."""
     render: Callable[[JobRequest], Manifest]
+    since: datetime | None = None
+    """An answer that is not newer is out of date: what it names is not in the store any more."""
 
 
 @dataclass(frozen=True)
@@ -73,7 +75,8 @@ def advance(step: Step, run: JobRun | None, waiter: Waiter, now: datetime) -> Ou
 def _judge(step: Step, run: JobRun, waiter: Waiter, now: datetime) -> Outcome:
     if run.phase == "Complete":
         # without its pod a Complete Job cannot say anything; it runs again and reports from the store
-        return Outcome(result=run.result) if run.result is not None else _started(step, waiter, run, run.attempt)
+        is_answered = run.result is not None and not _is_outdated(step, run)
+        return Outcome(result=run.result) if is_answered else _started(step, waiter, run, run.attempt)
     if run.phase == "Failed":
         return _failed(step, run, waiter, now)
     if run.trouble is None:
@@ -84,6 +87,10 @@ def _judge(step: Step, run: JobRun, waiter: Waiter, now: datetime) -> Outcome:
     return Outcome(
         finding=Finding("False", run.trouble.reason, run.trouble.message, outlook), check_after=LOOK_AGAIN_STUCK
     )
+
+
+def _is_outdated(step: Step, run: JobRun) -> bool:
+    return step.since is not None and run.finished is not None and run.finished <= step.since
 
 
 def _failed(step: Step, run: JobRun, waiter: Waiter, now: datetime) -> Outcome:

@@ -42,6 +42,8 @@ from embedplane_operator.render.names import (
 from embedplane_operator.settings import Settings
 from embedplane_operator.status import Finding, Outlook
 
+GONE_FROM_STORE = frozenset({JobReason.MODEL_MISSING, JobReason.EXPORT_MISSING})
+
 
 @dataclass(frozen=True)
 class Way:
@@ -62,6 +64,19 @@ class Way:
         metadata = self.model.metadata
         parts = [metadata.generation, metadata.annotations.get(ANNOTATION_RESOLVE), self.observed.secret_version]
         return Waiter(owner_of(self.model), digest_of(parts)[:16])
+
+    @property
+    def outdated(self) -> datetime | None:
+        """When a Job last found that the output of an earlier step is not in the store any more."""
+        gone = [
+            job.finished
+            for job in self.observed.jobs
+            if job.is_owned_by(self.model.metadata.uid)
+            and job.finished
+            and job.trouble
+            and job.trouble.reason in GONE_FROM_STORE
+        ]
+        return max(gone, default=None)
 
 
 @dataclass(frozen=True)
@@ -139,6 +154,7 @@ def _fetch_step(way: Way, commit: str | None) -> Step:
         running=Reason.FETCH_RUNNING,
         doing="the source is being resolved and downloaded",
         render=lambda request: render_fetch_job(model, way.settings, request, commit),
+        since=way.outdated,
     )
 
 
@@ -150,6 +166,7 @@ def _export_step(way: Way, digest: str) -> Step:
         running=Reason.EXPORT_RUNNING,
         doing="the graph and the reference vectors are being made",
         render=lambda request: render_export_job(way.model, way.settings, request, digest),
+        since=way.outdated,
     )
 
 

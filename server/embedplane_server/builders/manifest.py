@@ -10,7 +10,7 @@ from pathlib import Path
 from pydantic import BaseModel, ConfigDict
 
 from embedplane_server.builders.machine import MachineClass
-from embedplane_server.errors import EngineIncompatible, PermanentError, PermanentReason
+from embedplane_server.errors import EngineIncompatible, EngineMissing, PermanentError, PermanentReason
 from embedplane_server.model import ModelDescription
 from embedplane_server.model.space import sha256_of
 from embedplane_server.results import BenchmarkResult, BuildResult, ConformanceResult
@@ -100,15 +100,19 @@ async def published_variants(store: Store, key: str) -> list[tuple[EngineManifes
 
 
 async def find_engine(store: Store, key: str, machine: MachineClass) -> tuple[EngineManifest, Entry]:
-    """Return the variant that suits a machine best; `EngineIncompatible` when none fits."""
+    """Return the variant that suits a machine best; `NoEngineError` says why there is none."""
     variants = await published_variants(store, key)
+    if not variants:
+        raise EngineMissing(f"the engine {key} is not in the store; it was removed. It has to be built again.", key)
     fitting = [found for found in variants if machine.can_run(found[0].variant, found[0].precision)]
     if fitting:
         return min(fitting, key=lambda found: (found[0].variant != machine.variant, found[0].variant))
-    built = ", ".join(manifest.variant for manifest, _ in variants) or "none"
+    built = ", ".join(manifest.variant for manifest, _ in variants)
     raise EngineIncompatible(
         f"no variant of the engine {key} fits this machine ({machine.variant}); the store has {built}. "
-        "A variant for this machine has to be built."
+        "A variant for this machine has to be built.",
+        key,
+        machine.variant,
     )
 
 

@@ -57,8 +57,8 @@ async def export(settings: ExportSettings, progress: Progress) -> ExportResult:
     entry = await store.find(model)
     if entry is None:
         raise TransientError(
-            TransientReason.STORE_UNAVAILABLE,
-            f"{model} is not in the store {settings.store}; it was removed. Fetch it again.",
+            TransientReason.MODEL_MISSING,
+            f"{model} is not in the store {settings.store}; it was removed. It is fetched again.",
         )
     source = await store.local_directory(model, entry)
     digests = {name: file.sha256 for name, file in entry.files.items()}

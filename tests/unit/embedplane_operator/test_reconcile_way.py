@@ -240,16 +240,47 @@ async def test_a_build_whose_export_is_gone_starts_over_from_the_fetch() -> None
     world = World()
     world.model()
     await world.settle()
-    world.finish("fetch", fetched(exportKeys={"openvino": "x" * 64}))
+    world.finish("fetch", fetched())
     await world.settle()
-    first = world.job("fetch")["metadata"]["uid"]
+    world.finish("export", {"exportKey": "x" * 64, "texts": 64})
+    await world.settle()
+    fetch, export = (world.job(step)["metadata"]["uid"] for step in ("fetch", "export"))
     world.advance(30)
     world.fail("build", "ExportMissing", exit_code=65)
 
     await world.settle()
+    assert world.job("fetch")["metadata"]["uid"] != fetch
 
-    assert world.job("fetch")["metadata"]["uid"] != first
     world.advance(5)
+    world.finish("fetch", fetched())
+    await world.settle()
+    assert world.says("EngineReady") == ("False", "ExportRunning")
+    assert world.job("export")["metadata"]["uid"] != export
+
+    world.advance(5)
+    world.finish("export", {"exportKey": "x" * 64, "texts": 64})
+    await world.settle()
+    assert world.says("EngineReady") == ("False", "ExportMissing")  # until its pause is over
+    world.advance(60)
+    await world.settle()
+    assert world.says("EngineReady") == ("False", "BuildRunning")
+
+
+async def test_an_export_whose_model_is_gone_starts_over_from_the_fetch() -> None:
+    world = World()
+    world.model()
+    await world.settle()
+    world.finish("fetch", fetched())
+    await world.settle()
+    first = world.job("fetch")["metadata"]["uid"]
+    world.advance(30)
+    world.fail("export", "ModelMissing", exit_code=65)
+
+    await world.settle()
+    assert world.job("fetch")["metadata"]["uid"] != first
+    assert world.says("SourceResolved") == ("False", "FetchRunning")
+
+    world.advance(60)
     world.finish("fetch", fetched())
     await world.settle()
     assert world.says("EngineReady") == ("False", "ExportRunning")

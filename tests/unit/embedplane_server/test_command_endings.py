@@ -9,6 +9,7 @@ from embedplane_server import termination
 from embedplane_server.__main__ import main
 from embedplane_server.errors import (
     EngineIncompatible,
+    EngineMissing,
     PermanentError,
     PermanentReason,
     TransientError,
@@ -64,13 +65,20 @@ def test_a_build_without_its_export_ends_with_65(tmp_path):
     assert (code, message["error"]["reason"]) == (65, "ExportMissing")
 
 
+def test_an_export_whose_model_is_gone_ends_with_65(tmp_path):
+    pytest.importorskip("torch")
+    variables = {"MODEL_DIGEST": "0" * 64, "FORMAT": "openvino"}
+    code, message = run(tmp_path, "export", STORE=f"file://{tmp_path}/store", **variables)
+    assert (code, message["error"]["reason"]) == (65, "ModelMissing")
+
+
 def test_a_backend_of_another_image_ends_with_64(tmp_path):
     variables = {"EXPORT_KEY": "ex1-0", "ENGINE": '{"backend": "tensorrt"}', "THREADS": 1}
     code, message = run(tmp_path, "build", STORE=f"file://{tmp_path}/store", **variables)
     assert (code, message["error"]["reason"]) == (64, "BackendUnavailable")
 
 
-def test_a_server_without_a_fitting_variant_ends_with_66(tmp_path):
+def test_a_server_without_its_engine_ends_with_66(tmp_path):
     variables = {
         "ENGINE_KEY": "en1-0",
         "MODEL_NAME": "m",
@@ -79,7 +87,7 @@ def test_a_server_without_a_fitting_variant_ends_with_66(tmp_path):
         "THREADS": 1,
     }
     code, message = run(tmp_path, "serve", STORE=f"file://{tmp_path}/store", **variables)
-    assert (code, message["error"]["reason"]) == (66, "EngineIncompatible")
+    assert (code, message["error"]["reason"]) == (66, "EngineMissing")
 
 
 def test_a_damaged_entry_is_named_and_tried_again(tmp_path):
@@ -97,7 +105,8 @@ def test_a_damaged_entry_is_named_and_tried_again(tmp_path):
     [
         (PermanentError(PermanentReason.ACCESS_DENIED, "no"), 64),
         (TransientError(TransientReason.HUB_UNAVAILABLE, "no"), 65),
-        (EngineIncompatible("no"), 66),
+        (EngineMissing("no", "en1-0"), 66),
+        (EngineIncompatible("no", "en1-0", "x86-64-avx2"), 66),
     ],
 )
 def test_each_kind_of_error_has_its_exit_code(error, code):

@@ -5,7 +5,7 @@ import pytest
 from embedplane_server.builders.machine import classify, machine_class, usable_cpus
 from embedplane_server.builders.manifest import engine_entry, engine_key, find_engine
 from embedplane_server.builders.openvino import precisions
-from embedplane_server.errors import EngineIncompatible, PermanentError
+from embedplane_server.errors import EngineIncompatible, EngineMissing, PermanentError
 from embedplane_server.export.manifest import export_key
 from embedplane_server.settings import EngineSettings
 from embedplane_server.store import open_store
@@ -51,6 +51,11 @@ async def test_a_bfloat16_variant_does_not_fit_a_machine_without(tmp_path):
     await publish(store, tmp_path, AMX.variant, "bfloat16")
     with pytest.raises(EngineIncompatible, match=r"x86-64-avx2.*has x86-64-amx-bf16"):
         await find_engine(store, KEY, AVX2)
+
+
+async def test_a_store_without_any_variant_misses_the_engine(tmp_path):
+    with pytest.raises(EngineMissing, match=KEY):
+        await find_engine(open_store(f"file://{tmp_path}/store"), KEY, AVX2)
 
 
 def test_the_engine_key_covers_what_is_known_before_a_build():

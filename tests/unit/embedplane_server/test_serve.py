@@ -91,15 +91,32 @@ def test_a_signal_while_the_engine_is_loaded_ends_the_process_at_once():
     assert signal.getsignal(signal.SIGTERM) is before
 
 
-def test_a_store_without_a_fitting_engine_ends_with_66(environment):
+def test_a_store_without_the_engine_ends_with_66_and_names_it(environment):
     assert main(["serve"], environment) == 66
-    assert last_words(environment)["reason"] == "EngineIncompatible"
+    assert last_words(environment)["reason"] == "EngineMissing"
+    assert last_words(environment)["engine"] == engine_manifest().key
 
 
-def test_an_engine_for_other_machines_ends_with_66_and_names_them(environment, tmp_path):
+def test_an_engine_that_is_damaged_ends_with_66_as_a_missing_one(environment, tmp_path):
+    manifest = engine_manifest(variant=machine_class().variant, precision="float32")
+    publish(environment, tmp_path, manifest)
+    for file in (tmp_path / "store").rglob("engine.json"):
+        file.write_text("{}")
+    assert main(["serve"], environment) == 66
+    assert last_words(environment)["reason"] == "EngineMissing"
+    assert last_words(environment)["engine"] == manifest.key
+
+
+def test_an_engine_for_other_machines_ends_with_66_and_names_both(environment, tmp_path):
     publish(environment, tmp_path, engine_manifest(variant="sparc-vis3"))
     assert main(["serve"], environment) == 66
-    assert "the store has sparc-vis3" in last_words(environment)["message"]
+    said = last_words(environment)
+    assert "the store has sparc-vis3" in said.pop("message")
+    assert said == {
+        "reason": "EngineIncompatible",
+        "engine": engine_manifest().key,
+        "machine": machine_class().variant,
+    }
 
 
 def test_an_engine_of_another_vector_space_is_refused(environment, tmp_path):
