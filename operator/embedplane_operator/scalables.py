@@ -3,6 +3,7 @@
 Implements `autoscale.scalable.ScalingCluster` on `cluster.py`. The autoscaler is the only writer of replicas.
 """
 
+from embedplane_operator.api.repair import read_repair
 from embedplane_operator.api.resolved import read_resolved
 from embedplane_operator.api.v1alpha1 import EmbeddingModel
 from embedplane_operator.autoscale.rules import rules_of
@@ -62,7 +63,8 @@ def _scalable(model: Manifest | None, deployment: Manifest, settings: Settings) 
     # A refused spec changes nothing: what serves goes on with the replicas it has.
     is_held = parsed.spec.suspend or spec_refusal(parsed, settings) is not None
     metadata, status = deployment["metadata"], deployment.get("status") or {}
-    resolved = read_resolved(metadata.get("annotations") or {})
+    annotations = metadata.get("annotations") or {}
+    resolved = read_resolved(annotations)
     return Scalable(
         namespace=metadata["namespace"],
         model=parsed.metadata.name,
@@ -73,6 +75,7 @@ def _scalable(model: Manifest | None, deployment: Manifest, settings: Settings) 
         replicas_owned=any(_owns_replicas(entry) for entry in metadata.get("managedFields") or ()),
         rules=rules_of(parsed.spec.scaling, is_held),
         benchmark_tokens_per_second=resolved.engine.benchmark.tokens_per_second if resolved else None,
+        gives_way=resolved is not None and read_repair(annotations, resolved.engine.key).lack is not None,
     )
 
 

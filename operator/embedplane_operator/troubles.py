@@ -12,7 +12,7 @@ from embedplane_operator.api.conditions import JobReason, Reason
 from embedplane_operator.kinds import Manifest
 
 EXIT_PERMANENT = 64
-EXIT_NO_VARIANT = 66
+EXIT_NO_ENGINE = 66
 
 PULL_REASONS = frozenset({"ErrImagePull", "ImagePullBackOff", "InvalidImageName", "ErrImageNeverPull"})
 CONFIGURATION_REASONS = frozenset({"CreateContainerConfigError", "CreateContainerError", "RunContainerError"})
@@ -82,7 +82,7 @@ def failure_of(ended: Ended, memory_field: str) -> Trouble:
     error = read_message(ended.message).get("error")
     if isinstance(error, dict) and error.get("reason"):
         return Trouble(str(error["reason"]), str(error.get("message") or ""), ended.exit_code != EXIT_PERMANENT)
-    if ended.exit_code == EXIT_NO_VARIANT:
+    if ended.exit_code == EXIT_NO_ENGINE:
         return Trouble(Reason.ENGINE_INCOMPATIBLE, ended.message or "no variant of the engine fits this machine")
     said = f": {ended.message}" if ended.message else ""
     return Trouble(JobReason.INTERNAL_ERROR, f"the container ended with exit code {ended.exit_code}{said}")

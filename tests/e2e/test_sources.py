@@ -1,11 +1,11 @@
 """Models that come from a claim of the user's: no hub, no network."""
 
 import io
-import subprocess
 import tarfile
 
 import pytest
 
+from tests.support.claims import opened
 from tests.support.installation import Installation
 from tests.support.kubectl import Kubectl
 from tests.support.models import embedding_model
@@ -25,40 +25,17 @@ def claim(namespace: Kubectl, name: str) -> None:
 
 
 def fill(namespace: Kubectl, claim_name: str, image: str, folder: str) -> None:
-    """Put MiniLM into a folder of the claim, through a pod as a user would."""
-    container = {
-        "name": "fill",
-        "image": image,
-        "command": ["sleep", "infinity"],
-        "securityContext": {"allowPrivilegeEscalation": False, "capabilities": {"drop": ["ALL"]}},
-        "volumeMounts": [{"name": "data", "mountPath": "/data"}],
-    }
-    security = {
-        "runAsNonRoot": True,
-        "runAsUser": 65532,
-        "fsGroup": 65532,
-        "seccompProfile": {"type": "RuntimeDefault"},
-    }
-    spec = {
-        "containers": [container],
-        "securityContext": security,
-        "terminationGracePeriodSeconds": 0,
-        "volumes": [{"name": "data", "persistentVolumeClaim": {"claimName": claim_name}}],
-    }
-    namespace.apply({"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "fill"}, "spec": spec})
-    namespace.run("wait", "pod/fill", "--for=condition=Ready", "--timeout=90s", timeout=100)
+    """Put MiniLM into a folder of the claim."""
     archive = io.BytesIO()
     with tarfile.open(fileobj=archive, mode="w") as tar:
         tar.add(minilm_folder(), folder)
-    command = ["kubectl", "--namespace", namespace.namespace, "exec", "-i", "fill", "--", "python", "-c", UNPACK]
-    subprocess.run(command, input=archive.getvalue(), check=True, timeout=120)
-    namespace.delete("pod", "fill", "--wait=true")
+    with opened(namespace, claim_name, image) as data:
+        data.run("python", "-c", UNPACK, stdin=archive.getvalue())
 
 
 def test_a_model_of_a_claim_is_served_and_pinned_by_its_content(namespace: Kubectl, installation: Installation):
-    server = installation.values["images"]["server"]
     claim(namespace, "weights")
-    fill(namespace, "weights", f"{server['repository']}:{server['tag']}", "minilm")
+    fill(namespace, "weights", installation.server_image, "minilm")
     source = {"persistentVolumeClaim": {"claimName": "weights", "path": "minilm"}}
 
     namespace.apply(embedding_model("offline", namespace.namespace, source=source))

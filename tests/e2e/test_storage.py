@@ -1,7 +1,8 @@
-"""Node-bound ReadWriteOnce volumes and root-owned volumes, in namespaces that enforce `restricted`."""
+"""Node-bound, root-owned and emptied volumes, in namespaces that enforce `restricted`."""
 
 import pytest
 
+from tests.support.claims import opened
 from tests.support.installation import Installation
 from tests.support.kubectl import Kubectl
 from tests.support.models import embedding_model
@@ -31,3 +32,18 @@ def test_a_root_owned_volume_is_writable_for_the_jobs(namespace: Kubectl, instal
         namespace.wait_ready("rooted")
 
         assert client_of(namespace, "rooted").embeddings.create(model="rooted", input="hello").data
+
+
+def test_a_store_that_was_emptied_is_filled_again(namespace: Kubectl, installation: Installation):
+    namespace.apply(embedding_model("wiped", namespace.namespace))
+    before = namespace.wait_ready("wiped")
+
+    with opened(namespace, "embedplane-store", installation.server_image) as store:
+        store.run("sh", "-c", "rm -rf /data/*")
+    servers = "embedplane.io/model=wiped,app.kubernetes.io/component=server"
+    namespace.run("delete", "pods", "-l", servers, "--wait=false")
+
+    namespace.wait_for_condition("wiped", "Available", "False", reason="EngineMissing")
+    after = namespace.wait_ready("wiped")
+    assert after["status"]["vectorSpace"] == before["status"]["vectorSpace"]
+    assert client_of(namespace, "wiped").embeddings.create(model="wiped", input="hello").data

@@ -1,7 +1,7 @@
 """An API server in memory, for tests of what calls `Cluster`: names, versions, conflicts and selectors by equality.
 
-Server-side apply is a plain merge here (a status apply replaces the status); what depends on the real rules of field
-ownership is tested against a real API server in tests/integration.
+Server-side apply is a merge here that takes back what was applied before and is not any more (a status apply replaces
+the status); what else depends on the rules of field ownership is tested against a real API server in tests/integration.
 """
 
 import copy
@@ -22,6 +22,7 @@ class FakeCluster(Cluster):
         self.calls: list[tuple[str, str, str]] = []
         self.refuse: Callable[[str, str, str], ClusterError | None] = lambda _verb, _kind, _name: None
         self._versions = itertools.count(1)
+        self._applied: dict[tuple[str, str, str], Manifest] = {}
 
     def put(self, manifest: Manifest) -> Manifest:
         """Store an object as it is, with a uid and a version."""
@@ -64,8 +65,12 @@ class FakeCluster(Cluster):
             if known is None:
                 raise _error(NotFoundError, 404, "NotFound")
             return self._store(known | {"status": manifest["status"]}, known)
-        merged = _merge(known or {}, manifest)
-        return merged if dry_run else self._store(merged, known)
+        place = self._key(manifest["kind"], metadata["namespace"], metadata["name"])
+        merged = _merge(_without(known or {}, self._applied.get(place, {}), manifest), manifest)
+        if dry_run:
+            return merged
+        self._applied[place] = copy.deepcopy(manifest)
+        return self._store(merged, known)
 
     async def create(self, manifest: Manifest, within: float | None = None) -> Manifest:
         metadata = manifest["metadata"]
@@ -138,6 +143,17 @@ def _merge(base: Any, change: Any) -> Any:
     for key, value in change.items():
         merged[key] = _merge(merged.get(key), value)
     return {key: value for key, value in merged.items() if value is not None}
+
+
+def _without(base: Any, before: Any, now: Any) -> Any:
+    """What is left of an object when the fields that were applied before, and are not now, are taken back."""
+    if not all(isinstance(each, dict) for each in (base, before, now)):
+        return base
+    return {
+        key: _without(value, before.get(key), now.get(key))
+        for key, value in base.items()
+        if key in now or key not in before
+    }
 
 
 def _labels(stored: Manifest) -> dict[str, str]:

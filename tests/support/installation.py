@@ -46,6 +46,11 @@ class Installation:
     def selector(self) -> str:
         return f"app.kubernetes.io/name=embedplane,app.kubernetes.io/instance={self.release}"
 
+    @property
+    def server_image(self) -> str:
+        server = self.values["images"]["server"]
+        return f"{server['repository']}:{server['tag']}"
+
     def upgrade(self, change: Values | None = None) -> None:
         """Install or upgrade with the values of this installation, changed for this once, and wait for the operator."""
         values = merged(self.values, change or {})

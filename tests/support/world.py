@@ -171,7 +171,7 @@ class World:
         for pod in self.cluster.all("Pod"):
             del self.cluster.objects["Pod", "search", pod["metadata"]["name"]]
 
-    def server_pod(self, container: Manifest) -> None:
+    def server_pod(self, container: Manifest, node: str = "node-1") -> None:
         """A pod of the Deployment whose container is in some state."""
         deployment = self.deployment()
         metadata = {
@@ -181,7 +181,8 @@ class World:
             "creationTimestamp": self.now.isoformat(),
         }
         status = {"phase": "Running", "containerStatuses": [{"name": "server", "ready": False, **container}]}
-        self.cluster.put({"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "status": status})
+        spec = {"nodeName": node}
+        self.cluster.put({"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": spec, "status": status})
 
     def make_ready(self, replicas: int = 1) -> None:
         """The Deployment's newest template is rolled out."""

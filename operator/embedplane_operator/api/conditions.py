@@ -64,6 +64,7 @@ class Reason(StrEnum):
     VECTOR_SPACE_CHANGE_REFUSED = "VectorSpaceChangeRefused"  # the change would make old vectors useless
     DIMENSIONS_UNAVAILABLE = "DimensionsUnavailable"  # embedding.dimensions asks for more than the model's vectors have
     POD_TEMPLATE_INVALID = "PodTemplateInvalid"  # the API server refuses a child made from this spec
+    ENGINE_MISSING = "EngineMissing"  # the engine that servers want is not in the store any more, or damaged
     ENGINE_INCOMPATIBLE = "EngineIncompatible"  # no variant of the engine fits the machine, a new build did not help
     NAME_CONFLICT = "NameConflict"  # an object of a child's name exists and is not ours
     FOREIGN_OWNER = "ForeignOwner"  # an object of a child's name belongs to another installation

@@ -131,7 +131,9 @@ class AutoscaleLoop:
 
     async def _scale(self, scalable: Scalable, observed: Observation | Missing, now: float) -> None:
         memory = self._memories.setdefault((scalable.namespace, scalable.deployment), _Memory())
-        standing = Standing(scalable.replicas, scalable.ready_replicas, scalable.benchmark_tokens_per_second)
+        standing = Standing(
+            scalable.replicas, scalable.ready_replicas, scalable.benchmark_tokens_per_second, scalable.gives_way
+        )
         decision = decide(scalable.rules, standing, observed, memory.history, now)
         memory.history = decision.history
         target = _target(scalable, decision)

@@ -29,6 +29,8 @@ class Standing:
     replicas: int
     ready_replicas: int
     benchmark: float | None
+    gives_way: bool = False
+    """Servers that cannot become ready make room for the build of their engine."""
 
 
 @dataclass(frozen=True)
@@ -68,6 +70,9 @@ def _decide(
             "spec.scaling.mode is Disabled: replicas are set once, when the Deployment is made, and then left alone."
         )
         return Decision(standing.replicas, "ScalingDisabled", message, False, held)
+    if standing.gives_way and not standing.ready_replicas:
+        message = "No server can load its engine: they make room until it is built, then minReplicas start."
+        return Decision(0, "MakingRoom", message, False, held)
     if not rules.min_replicas <= standing.replicas <= rules.max_replicas:
         return _into_bounds(rules, standing, held)
     observed = _if_complete(observed, standing)

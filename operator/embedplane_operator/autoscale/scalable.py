@@ -26,6 +26,9 @@ class Scalable:
     benchmark_tokens_per_second: float | None
     """`status.engine.benchmark.tokensPerSecond` of the engine it serves; None when that is not known."""
 
+    gives_way: bool = False
+    """Its servers cannot load their engine: while none is ready, they make room for the build of another."""
+
     @property
     def key(self) -> Key:
         """The model's key in the work queue and in the reports."""

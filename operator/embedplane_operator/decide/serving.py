@@ -1,6 +1,7 @@
 """What serves: the manifests of the servers, and what is found about those that run. Pure."""
 
 from embedplane_operator.api.conditions import Reason
+from embedplane_operator.api.repair import Repair
 from embedplane_operator.api.resolved import Resolved
 from embedplane_operator.api.v1alpha1 import EmbeddingModel
 from embedplane_operator.decide.decision import Doomed
@@ -16,10 +17,12 @@ from embedplane_operator.settings import Settings
 from embedplane_operator.status import Finding, Outlook, met, unmet
 
 
-def serving_manifests(model: EmbeddingModel, settings: Settings, resolved: Resolved) -> tuple[Manifest, ...]:
+def serving_manifests(
+    model: EmbeddingModel, settings: Settings, resolved: Resolved, repair: Repair | None
+) -> tuple[Manifest, ...]:
     """The Deployment, and what stands in front of it."""
     return (
-        render_deployment(model, settings, resolved),
+        render_deployment(model, settings, resolved, repair),
         *endpoint_manifests(model, settings, resolved.vector_space.base_id),
     )
 
@@ -62,6 +65,9 @@ def availability(servers: Servers) -> Finding:
         return met(Reason.REPLICAS_READY, f"{servers.ready} of {servers.replicas} replicas take requests")
     if servers.trouble:
         return unmet(servers.trouble)
+    if servers.repair.lack and not servers.replicas:
+        words = f"no server runs until the engine is built: {servers.repair.lack.message}"
+        return Finding("False", servers.repair.lack.reason, words)
     if servers.replicas:
         return Finding("False", Reason.ROLLOUT_RUNNING, "servers are starting and load the engine")
     return Finding("False", Reason.PENDING, "no server runs yet")

@@ -14,6 +14,7 @@ from embedplane_operator.api.v1alpha1 import EmbeddingModel
 from embedplane_operator.decide.acceptance import spec_refusal, taken_name
 from embedplane_operator.decide.decision import Decision, JobAction, LeaveJob, Pinned
 from embedplane_operator.decide.dimensions import unavailable_dimensions, with_dimensions
+from embedplane_operator.decide.repair import finished_repair, needed_repair
 from embedplane_operator.decide.resolution import (
     Live,
     below_the_floor,
@@ -36,6 +37,7 @@ from embedplane_operator.decide.way import Stage, Way, engine_stage, source_stag
 from embedplane_operator.kinds import Manifest
 from embedplane_operator.observation import Observation
 from embedplane_operator.render.inputs import source_inputs
+from embedplane_operator.render.names import FETCH
 from embedplane_operator.render.network_policies import render_network_policies
 from embedplane_operator.render.service_accounts import render_service_accounts
 from embedplane_operator.render.store_claim import render_store_claim
@@ -55,7 +57,14 @@ def decide(observed: Observation, settings: Settings, now: datetime) -> Decision
         return _blocked(observed, live, blocked)
     if refused := spec_refusal(observed.model, settings):
         return replace(_blocked(observed, live, refused), apply=_endpoint(observed.model, settings, live))
-    return _serve(_Progress(Way(observed, settings, now), live))
+    return _serve(_Progress(_way(Way(observed, settings, now), live), live))
+
+
+def _way(way: Way, live: Live | None) -> Way:
+    """The way, with what servers lack: only of an engine that is still wanted, for its Deployment keeps the record."""
+    if live is None or _same_engine(way, live) is None:
+        return way
+    return replace(way, repair=needed_repair(servers_of(way.observed, live.name)))
 
 
 @dataclass
@@ -84,7 +93,7 @@ def _serve(progress: _Progress) -> Decision:
     """Finds what the spec resolves to, and serves it; else what was served before."""
     way, live = progress.way, progress.live
     resolved, pinned = _resolve(progress)
-    manifests = _manifests(way, live, resolved or _same_engine(way, live))
+    manifests = _manifests(way, live, resolved)
     name = manifests[0]["metadata"]["name"] if resolved else (live.name if live else None)
     servers = servers_of(way.observed, name)
     progress.findings[ConditionType.AVAILABLE] = availability(servers)
@@ -111,10 +120,13 @@ def _serve(progress: _Progress) -> Decision:
     )
 
 
-def _manifests(way: Way, live: Live | None, to_serve: Resolved | None) -> tuple[Manifest, ...]:
+def _manifests(way: Way, live: Live | None, resolved: Resolved | None) -> tuple[Manifest, ...]:
     """All that serves; at least the endpoint of what serves already."""
-    if to_serve:
-        return serving_manifests(way.model, way.settings, to_serve)
+    if resolved:
+        repair = finished_repair(way.repair, resolved.engine.key, way.now) if way.repair else None
+        return serving_manifests(way.model, way.settings, resolved, repair)
+    if same := _same_engine(way, live):
+        return serving_manifests(way.model, way.settings, same, way.repair)
     return _endpoint(way.model, way.settings, live)
 
 
@@ -129,6 +141,8 @@ def _resolve(progress: _Progress) -> tuple[Resolved | None, Pinned]:
     source, space = pinned_source(way.model, live), pinned_space(way.model, live)
     fetched = None
     engine = known_engine(way.model, way.settings, space.base_id, live) if source and space else None
+    if engine and not way.has(engine.key):
+        engine = None
     if source is None or space is None or engine is None:
         stage = source_stage(way, source)
         progress.take(stage)
@@ -216,12 +230,13 @@ def _stale_jobs(progress: _Progress, *, is_done: bool) -> list[LeaveJob]:
 
     A step that runs again only because its answer was lost (its pod is gone) ends no Job of a later step.
     """
+    spares_later = _may_be_later(progress)
     uid = progress.way.model.metadata.uid
     owned = [job for job in progress.way.observed.jobs if job.is_owned_by(uid) and not job.deleting]
     return [
         LeaveJob(job, uid)
         for job in owned
-        if is_done or (job.name not in progress.jobs and not _may_be_later(progress))
+        if is_done or (job.name not in progress.jobs and not (spares_later and job.step != FETCH))
     ]
 
 

@@ -9,9 +9,11 @@ from datetime import datetime
 from typing import Any
 
 from embedplane_operator.api.conditions import JobReason, Reason
+from embedplane_operator.api.repair import Lack, Repair
 from embedplane_operator.api.status import EngineStatus, SourceStatus, VectorSpaceStatus
 from embedplane_operator.api.v1alpha1 import EmbeddingModel
 from embedplane_operator.decide.decision import JobAction
+from embedplane_operator.decide.repair import in_vain
 from embedplane_operator.decide.resolution import (
     UnreadableAnswerError,
     read_engine,
@@ -52,6 +54,8 @@ class Way:
     observed: Observation
     settings: Settings
     now: datetime
+    repair: Repair | None = None
+    """What is done about the engine that serves, if it is still the one that is wanted."""
 
     @property
     def model(self) -> EmbeddingModel:
@@ -67,7 +71,7 @@ class Way:
 
     @property
     def outdated(self) -> datetime | None:
-        """When a Job last found that the output of an earlier step is not in the store any more."""
+        """When a Job or a server last found that what an earlier step made is not in the store any more."""
         gone = [
             job.finished
             for job in self.observed.jobs
@@ -76,7 +80,16 @@ class Way:
             and job.trouble
             and job.trouble.reason in GONE_FROM_STORE
         ]
-        return max(gone, default=None)
+        return max([*gone, *([self.lack.ended] if self.lack else [])], default=None)
+
+    @property
+    def lack(self) -> Lack | None:
+        """Why the engine is built again."""
+        return self.repair.lack if self.repair else None
+
+    def has(self, engine_key: object) -> bool:
+        """True if an engine of this key can be taken as it is; False if servers could not load it."""
+        return self.repair is None or self.repair.lack is None or self.repair.engine != engine_key
 
 
 @dataclass(frozen=True)
@@ -118,7 +131,7 @@ def source_stage(way: Way, pinned: SourceStatus | None) -> Stage:
 def engine_stage(way: Way, source: SourceStatus, fetched: Mapping[str, Any], space_id: str) -> Stage:
     """Takes the engine that the store has, else builds one; exports first when the store has no export either."""
     try:
-        if found := fetched.get("engine"):
+        if (found := fetched.get("engine")) and way.has(found.get("key")):
             return Stage(engine=read_engine(way.model, way.settings, space_id, found))
         export_key = read_export_keys(fetched).get(engine_target(way.model, way.settings).export_format)
     except UnreadableAnswerError as error:
@@ -137,7 +150,8 @@ def engine_stage(way: Way, source: SourceStatus, fetched: Mapping[str, Any], spa
     outcome = advance(step, way.observed.job(step.name), way.waiter, way.now)
     jobs, actions = (*jobs, step.name), (*actions, *outcome.actions)
     if outcome.result is None:
-        return Stage(outcome.finding, jobs=jobs, actions=actions, check_after=outcome.check_after)
+        finding = in_vain(way.lack, outcome.finding) if outcome.finding else None
+        return Stage(finding, jobs=jobs, actions=actions, check_after=outcome.check_after)
     try:
         engine = read_engine(way.model, way.settings, space_id, outcome.result)
         return Stage(engine=engine, jobs=jobs, actions=actions)
@@ -171,13 +185,14 @@ def _export_step(way: Way, digest: str) -> Step:
 
 
 def _build_step(way: Way, export_key: str) -> Step:
-    inputs = build_inputs(way.model, way.settings, export_key)
+    inputs, near = build_inputs(way.model, way.settings, export_key), way.lack.node if way.lack else None
     return Step(
         name=build_job_name(inputs),
         inputs=inputs,
         running=Reason.BUILD_RUNNING,
         doing="the engine is being compiled, checked against the reference and measured",
-        render=lambda request: render_build_job(way.model, way.settings, request, export_key),
+        render=lambda request: render_build_job(way.model, way.settings, request, export_key, near),
+        since=way.lack.ended if way.lack else None,
     )
 
 

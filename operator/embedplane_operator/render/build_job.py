@@ -12,8 +12,13 @@ from embedplane_operator.render.resources import build_resources, render_resourc
 from embedplane_operator.settings import Settings
 
 
-def render_build_job(model: EmbeddingModel, settings: Settings, request: JobRequest, export_key: str) -> Manifest:
-    """Return the build Job of an export; every model that waits for it is an owner."""
+def render_build_job(
+    model: EmbeddingModel, settings: Settings, request: JobRequest, export_key: str, near: str | None = None
+) -> Manifest:
+    """Return the build Job of an export; every model that waits for it is an owner.
+
+    `near` is the node of a server that found no engine for its kind of machine.
+    """
     engine = model.spec.engine
     environment = {
         "EMBEDPLANE_EXPORT_KEY": export_key,
@@ -34,5 +39,6 @@ def render_build_job(model: EmbeddingModel, settings: Settings, request: JobRequ
         container=container,
         deadline_seconds=engine.jobs.active_deadline_seconds,
         on_accelerator=True,
+        near=near,
     )
     return render_job(model, settings, request, shape)

@@ -2,6 +2,7 @@
 
 import json
 
+from embedplane_operator.api.repair import Repair
 from embedplane_operator.api.resolved import Resolved
 from embedplane_operator.api.status import VectorSpaceStatus
 from embedplane_operator.api.v1alpha1 import EmbeddingModel
@@ -11,6 +12,7 @@ from embedplane_operator.render.manifest import as_written, owner_of, owner_refe
 from embedplane_operator.render.names import (
     ANNOTATION_COMMIT,
     ANNOTATION_ENGINE_KEY,
+    ANNOTATION_REPAIR,
     ANNOTATION_RESOLVED,
     ANNOTATION_VECTOR_SPACE,
     LABEL_MODEL,
@@ -33,8 +35,13 @@ SHUTDOWN_SECONDS = 5
 API_KEYS_FOLDER = "/var/run/secrets/embedplane/api-keys"
 
 
-def render_deployment(model: EmbeddingModel, settings: Settings, resolved: Resolved) -> Manifest:
-    """Return the Deployment that serves a published engine."""
+def render_deployment(
+    model: EmbeddingModel, settings: Settings, resolved: Resolved, repair: Repair | None = None
+) -> Manifest:
+    """Return the Deployment that serves a published engine; `repair` is what was done about one that cannot be loaded.
+
+    It stands beside the pods' template, so that no rollout comes of it.
+    """
     labels = ownership_labels(settings, SERVER) | space_selector(model, resolved.vector_space.base_id)
     rollout = model.spec.serving.rollout
     return {
@@ -44,12 +51,7 @@ def render_deployment(model: EmbeddingModel, settings: Settings, resolved: Resol
             "name": deployment_name(model, resolved.vector_space.base_id),
             "namespace": model.metadata.namespace,
             "labels": labels,
-            "annotations": {
-                ANNOTATION_COMMIT: resolved.source.commit,
-                ANNOTATION_VECTOR_SPACE: resolved.vector_space.id,
-                ANNOTATION_ENGINE_KEY: resolved.engine.key,
-                ANNOTATION_RESOLVED: resolved.to_json(),
-            },
+            "annotations": _annotations(resolved, repair),
             "ownerReferences": [owner_reference(owner_of(model), is_controller=True)],
         },
         "spec": {
@@ -63,6 +65,17 @@ def render_deployment(model: EmbeddingModel, settings: Settings, resolved: Resol
             "template": _pod_template(model, settings, resolved, labels),
         },
     }
+
+
+def _annotations(resolved: Resolved, repair: Repair | None) -> dict[str, str]:
+    annotations = {
+        ANNOTATION_COMMIT: resolved.source.commit,
+        ANNOTATION_VECTOR_SPACE: resolved.vector_space.id,
+        ANNOTATION_ENGINE_KEY: resolved.engine.key,
+        ANNOTATION_RESOLVED: resolved.to_json(),
+    }
+    record = repair.to_json() if repair and repair.engine == resolved.engine.key else None
+    return annotations | ({ANNOTATION_REPAIR: record} if record else {})
 
 
 def space_selector(model: EmbeddingModel, vector_space_id: str) -> dict[str, str]:

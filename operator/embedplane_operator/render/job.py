@@ -43,6 +43,8 @@ class JobShape:
     container: Container
     deadline_seconds: int
     on_accelerator: bool = False
+    near: str | None = None
+    """A node that suits best."""
     model_labels: tuple[tuple[str, str], ...] = ()
 
 
@@ -88,7 +90,7 @@ def render_job(model: EmbeddingModel, settings: Settings, request: JobRequest, s
 
 def _pod_template(model: EmbeddingModel, settings: Settings, shape: JobShape, labels: dict[str, str]) -> Manifest:
     template = model.spec.pod_template
-    placement = render_placement(model, settings, on_accelerator=shape.on_accelerator)
+    placement = render_placement(model, settings, on_accelerator=shape.on_accelerator, near=shape.near)
     return {
         "metadata": {
             "labels": {**NO_MESH_LABELS, **labels, LABEL_STORE: STORE_CLAIM, **template.labels},

@@ -1,9 +1,10 @@
 """Names, label keys and annotation keys of all that Embedplane makes, as docs/contract.md lists them. Strings only."""
 
+from embedplane_operator.api.repair import ANNOTATION as ANNOTATION_REPAIR
 from embedplane_operator.api.resolved import ANNOTATION as ANNOTATION_RESOLVED
 from embedplane_operator.api.v1alpha1 import EmbeddingModel
 
-__all__ = ["ANNOTATION_RESOLVED"]
+__all__ = ["ANNOTATION_REPAIR", "ANNOTATION_RESOLVED"]
 
 MANAGED_BY = "embedplane"
 

@@ -8,10 +8,13 @@ from embedplane_operator.render.names import LABEL_STORE, STORE_CLAIM
 from embedplane_operator.settings import AcceleratorProfile, Settings
 
 REQUIRED = "requiredDuringSchedulingIgnoredDuringExecution"
+PREFERRED = "preferredDuringSchedulingIgnoredDuringExecution"
 
 
-def render_placement(model: EmbeddingModel, settings: Settings, *, on_accelerator: bool) -> Manifest:
-    """Return the pod's scheduling fields and pull secrets, empty ones included.
+def render_placement(
+    model: EmbeddingModel, settings: Settings, *, on_accelerator: bool, near: str | None = None
+) -> Manifest:
+    """Return the pod's scheduling fields and pull secrets, empty ones included; `near` is a node that suits best.
 
     A pod off the accelerator still tolerates the accelerator's nodes when the store is node-bound: the claim may be
     there already.
@@ -24,7 +27,7 @@ def render_placement(model: EmbeddingModel, settings: Settings, *, on_accelerato
     return {
         "nodeSelector": {**selector, **template.node_selector} or None,
         "tolerations": _tolerations(model, tolerating),
-        "affinity": _affinity(model, settings) or None,
+        "affinity": _affinity(model, settings, near) or None,
         "priorityClassName": template.priority_class_name,
         "imagePullSecrets": _unique([*secrets, *map(as_written, template.image_pull_secrets)]),
     }
@@ -35,9 +38,12 @@ def _tolerations(model: EmbeddingModel, profile: AcceleratorProfile | None) -> l
     return _unique([as_written(each) for each in (*of_profile, *model.spec.pod_template.tolerations)])
 
 
-def _affinity(model: EmbeddingModel, settings: Settings) -> Manifest:
+def _affinity(model: EmbeddingModel, settings: Settings, near: str | None) -> Manifest:
     wanted = model.spec.pod_template.affinity
     affinity = as_written(wanted) if wanted else {}
+    if near:
+        nodes = affinity.get("nodeAffinity", {})
+        affinity |= {"nodeAffinity": nodes | {PREFERRED: [*nodes.get(PREFERRED, []), _on_node(near)]}}
     if settings.store.is_shared:
         return affinity
     pods = affinity.get("podAffinity", {})
@@ -49,6 +55,12 @@ def _beside_the_store() -> Manifest:
         "labelSelector": {"matchLabels": {LABEL_STORE: STORE_CLAIM}},
         "topologyKey": "kubernetes.io/hostname",
     }
+
+
+def _on_node(name: str) -> Manifest:
+    """Preferred only: the node may be gone, or of a kind that comes and goes."""
+    fields = [{"key": "metadata.name", "operator": "In", "values": [name]}]
+    return {"weight": 100, "preference": {"matchFields": fields}}
 
 
 def _unique(items: list[Manifest]) -> list[Manifest]:

@@ -21,11 +21,6 @@ from tests.support.world import HUB, World
             "boom",
         ),
         (
-            {"lastState": {"terminated": {"exitCode": 66, "message": "needs avx512"}}},
-            "EngineIncompatible",
-            "needs avx512",
-        ),
-        (
             {"lastState": {"terminated": {"exitCode": 137, "reason": "OOMKilled"}}},
             "OutOfMemory",
             "spec.resources.limits.memory",

@@ -1,0 +1,49 @@
+"""A look into a claim, through a pod as a user would."""
+
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from tests.support.kubectl import Kubectl
+
+
+@dataclass(frozen=True)
+class OpenClaim:
+    """A claim that a pod has mounted at /data."""
+
+    namespace: Kubectl
+    pod: str
+
+    def run(self, *command: str, stdin: bytes = b"") -> None:
+        kubectl = ["kubectl", "--namespace", self.namespace.namespace, "exec", "-i", self.pod, "--"]
+        subprocess.run([*kubectl, *command], input=stdin, check=True, timeout=120)
+
+
+@contextmanager
+def opened(namespace: Kubectl, claim: str, image: str) -> Iterator[OpenClaim]:
+    """Mount a claim in a pod for the length of a block."""
+    pod = f"open-{claim}"
+    container = {
+        "name": "open",
+        "image": image,
+        "command": ["sleep", "infinity"],
+        "securityContext": {"allowPrivilegeEscalation": False, "capabilities": {"drop": ["ALL"]}},
+        "volumeMounts": [{"name": "data", "mountPath": "/data"}],
+    }
+    security = {
+        "runAsNonRoot": True,
+        "runAsUser": 65532,
+        "fsGroup": 65532,
+        "seccompProfile": {"type": "RuntimeDefault"},
+    }
+    spec = {
+        "containers": [container],
+        "securityContext": security,
+        "terminationGracePeriodSeconds": 0,
+        "volumes": [{"name": "data", "persistentVolumeClaim": {"claimName": claim}}],
+    }
+    namespace.apply({"apiVersion": "v1", "kind": "Pod", "metadata": {"name": pod}, "spec": spec})
+    namespace.run("wait", f"pod/{pod}", "--for=condition=Ready", "--timeout=90s", timeout=100)
+    yield OpenClaim(namespace, pod)
+    namespace.delete("pod", pod, "--wait=true")
