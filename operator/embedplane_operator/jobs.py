@@ -14,6 +14,7 @@ from embedplane_operator.kinds import Manifest
 from embedplane_operator.render.names import ANNOTATION_ATTEMPT, ANNOTATION_TRIGGER, FETCH, LABEL_COMPONENT
 from embedplane_operator.troubles import (
     Ended,
+    Overdue,
     Trouble,
     container_states,
     creation_trouble,
@@ -21,6 +22,7 @@ from embedplane_operator.troubles import (
     failure_of,
     last_end,
     newest_warning,
+    overdue_of,
     parse_time,
     pending_trouble,
     read_message,
@@ -54,6 +56,12 @@ class JobRun:
     """What a Complete Job reported; None when its pod is gone."""
     trouble: Trouble | None
     """Why it failed, or what keeps it from running."""
+    overdue: Overdue | None = None
+    """When the end of its pod, which makes room for another, takes too long."""
+
+    def trouble_at(self, now: datetime) -> Trouble | None:
+        """What is in its way by now."""
+        return self.overdue.trouble if self.overdue and now >= self.overdue.since else self.trouble
 
     def is_owned_by(self, uid: str) -> bool:
         """True if the model with this uid waits, or waited, for it."""
@@ -108,6 +116,7 @@ def read_job(job: Manifest, around: JobSurroundings) -> JobRun:
         owners=tuple(metadata.get("ownerReferences") or ()),
         result=result,
         trouble=trouble,
+        overdue=overdue_of(pods[0]) if pods and phase == "Running" else None,
     )
 
 

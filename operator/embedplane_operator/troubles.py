@@ -6,7 +6,7 @@
 import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from embedplane_operator.api.conditions import JobReason, Reason
 from embedplane_operator.kinds import Manifest
@@ -17,7 +17,7 @@ EXIT_NO_ENGINE = 66
 PULL_REASONS = frozenset({"ErrImagePull", "ImagePullBackOff", "InvalidImageName", "ErrImageNeverPull"})
 CONFIGURATION_REASONS = frozenset({"CreateContainerConfigError", "CreateContainerError", "RunContainerError"})
 CRASH_REASON = "CrashLoopBackOff"
-EVENT_REASON_LIMIT = 120
+OVERDUE = timedelta(seconds=30)
 
 
 @dataclass(frozen=True)
@@ -38,6 +38,14 @@ class Ended:
     reason: str
     message: str
     finished: datetime | None
+
+
+@dataclass(frozen=True)
+class Overdue:
+    """A pod that is told to end, and what is wrong if it is still there by then."""
+
+    since: datetime
+    trouble: Trouble
 
 
 def parse_time(text: object) -> datetime | None:
@@ -120,6 +128,21 @@ def _unmounted(pod: Manifest, events: Sequence[Manifest]) -> Trouble | None:
         return None
     warning = newest_warning(events)
     return Trouble(Reason.CONTAINER_CANNOT_START, event_text(warning)) if warning else None
+
+
+def overdue_of(pod: Manifest) -> Overdue | None:
+    """From when on a pod that is told to end is held: a node that died does not say that its containers ended."""
+    status, due = pod.get("status") or {}, parse_time(pod["metadata"].get("deletionTimestamp"))
+    if due is None or status.get("phase") in ("Succeeded", "Failed"):
+        return None
+    node, name = (pod.get("spec") or {}).get("nodeName") or "unknown", pod["metadata"]["name"]
+    words = (
+        f"pod {name} should have ended by {due:%H:%M:%S} UTC, but its node {node} does not say so: if the node is "
+        f"dead, remove it (kubectl delete node {node}), or give it the taint "
+        "node.kubernetes.io/out-of-service=nodeshutdown:NoExecute; "
+        "Kubernetes then starts another pod"
+    )
+    return Overdue(due + OVERDUE, Trouble(Reason.NODE_LOST, words))
 
 
 def creation_trouble(message: str) -> Trouble:

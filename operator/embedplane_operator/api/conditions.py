@@ -45,6 +45,7 @@ class Reason(StrEnum):
     IMAGE_PULL_FAILED = "ImagePullFailed"  # an image cannot be pulled
     CLAIM_PENDING = "ClaimPending"  # the store's claim or the source's claim is not bound
     CLAIM_NOT_FOUND = "ClaimNotFound"  # the claim that spec.source names does not exist
+    NODE_LOST = "NodeLost"  # a Job's pod ends for ever, because its node does not answer; the message names the node
     CONTAINER_CANNOT_START = "ContainerCannotStart"  # the kubelet refuses the container's configuration
     CRASH_LOOP = "CrashLoop"  # the server ends again and again
     QUOTA_EXCEEDED = "QuotaExceeded"  # a ResourceQuota forbids the pod

@@ -16,7 +16,7 @@ from embedplane_operator.kinds import Manifest
 from embedplane_operator.render.inputs import digest_of
 from embedplane_operator.render.job import JobRequest
 from embedplane_operator.render.manifest import Owner, owner_reference
-from embedplane_operator.status import Finding, Outlook
+from embedplane_operator.status import Finding, Outlook, unmet
 
 TRANSIENT_SECONDS = 60.0
 TRANSIENT_LIMIT = 900.0
@@ -79,14 +79,18 @@ def _judge(step: Step, run: JobRun, waiter: Waiter, now: datetime) -> Outcome:
         return Outcome(result=run.result) if is_answered else _started(step, waiter, run, run.attempt)
     if run.phase == "Failed":
         return _failed(step, run, waiter, now)
-    if run.trouble is None:
-        return Outcome(finding=_running(step), check_after=LOOK_AGAIN_RUNNING if run.started else LOOK_AGAIN_STUCK)
-    if not run.started and _has_news(step, run, waiter):
+    return _under_way(step, run, waiter, now)
+
+
+def _under_way(step: Step, run: JobRun, waiter: Waiter, now: datetime) -> Outcome:
+    trouble = run.trouble_at(now)
+    if trouble is None:
+        is_at_work = run.started and run.overdue is None
+        return Outcome(finding=_running(step), check_after=LOOK_AGAIN_RUNNING if is_at_work else LOOK_AGAIN_STUCK)
+    is_idle = not run.started or run.overdue is not None
+    if is_idle and _has_news(step, run, waiter):
         return _started(step, waiter, run, run.attempt)
-    outlook = Outlook.WORKING if run.trouble.transient else Outlook.STALLED
-    return Outcome(
-        finding=Finding("False", run.trouble.reason, run.trouble.message, outlook), check_after=LOOK_AGAIN_STUCK
-    )
+    return Outcome(finding=unmet(trouble), check_after=LOOK_AGAIN_STUCK)
 
 
 def _is_outdated(step: Step, run: JobRun) -> bool:
