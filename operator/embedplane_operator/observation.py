@@ -23,6 +23,8 @@ class Observation:
     deployments: tuple[Manifest, ...] = ()
     servers: ServerSurroundings = field(default_factory=ServerSurroundings)
     jobs: tuple[JobRun, ...] = ()
+    fetch_jobs: tuple[Manifest, ...] = ()
+    """The model's own Jobs as they are; what became of them is among `jobs`."""
     shared_jobs: frozenset[str] = field(default_factory=frozenset)
     """Names of the shared Jobs that were looked for; those that exist are among `jobs`."""
     service: Manifest | None = None

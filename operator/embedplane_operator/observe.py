@@ -68,11 +68,13 @@ class Observer:
         )
         troubles = await self._claim_troubles(namespace, [claim, source_claim])
         servers = [pod for pod in pods if _component(pod) == SERVER]
+        fetch_jobs = tuple(job for job in jobs if _component(job) == FETCH)
         found = Observation(
             model=model,
             deployments=deployments,
             servers=ServerSurroundings(servers, await self._events_about(namespace, servers), troubles),
-            jobs=tuple([await self._read_job(job, pods, troubles) for job in jobs if _component(job) == FETCH]),
+            jobs=tuple([await self._read_job(job, pods, troubles) for job in fetch_jobs]),
+            fetch_jobs=fetch_jobs,
             service=service,
             disruption_budget=budget,
             claim=claim,

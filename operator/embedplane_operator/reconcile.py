@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from embedplane_operator.api.base import manifest_of
+from embedplane_operator.api.conditions import Reason
 from embedplane_operator.api.status import EmbeddingModelStatus
 from embedplane_operator.api.v1alpha1 import EmbeddingModel
 from embedplane_operator.apply import Applier, RefusedError
@@ -68,6 +69,7 @@ class Reconciler:
         self._now = now
         self._observer = Observer(cluster)
         self._applier = Applier(cluster, settings)
+        self._disowned: dict[Key, int | None] = {}
 
     async def reconcile(self, key: Key) -> float | None:
         """Handles one key; returns the seconds until it should come round again, None when it is gone."""
@@ -128,8 +130,8 @@ class Reconciler:
         return observed, decision
 
     async def _report(self, body: Manifest, before: EmbeddingModelStatus, after: EmbeddingModelStatus) -> None:
-        """One status write, and none when nothing changed; Events follow only what was written."""
-        if after == before:
+        """One status write, and none when there is no news; Events follow only what was written."""
+        if after == before or self._is_answered(after, Key(body["metadata"]["namespace"], body["metadata"]["name"])):
             return
         metadata = {name: body["metadata"][name] for name in ("name", "namespace", "uid")}
         identity = {"apiVersion": EMBEDDING_MODEL.api_version, "kind": EMBEDDING_MODEL.kind, "metadata": metadata}
@@ -141,7 +143,20 @@ class Reconciler:
             logger.info("%s/%s: %s: %s", metadata["namespace"], metadata["name"], note.reason, note.message)
             await self._recorder.record(body, note)
 
+    def _is_answered(self, after: EmbeddingModelStatus, key: Key) -> bool:
+        """True when this process has said of the spec already that another installation looks after the model.
+
+        That one writes its own status over it; two that insist would write in turns for ever.
+        """
+        if not any(condition.reason == Reason.FOREIGN_OWNER for condition in after.conditions):
+            self._disowned.pop(key, None)
+            return False
+        is_answered = key in self._disowned and self._disowned[key] == after.observed_generation
+        self._disowned[key] = after.observed_generation
+        return is_answered
+
     def _forget(self, key: Key) -> None:
+        self._disowned.pop(key, None)
         self._index.forget(key)
         self._applier.forget(key)
         self._metrics.forget(key)

@@ -34,11 +34,10 @@ def _unshared_store(model: EmbeddingModel, settings: Settings) -> Finding | None
 
 
 def taken_name(observed: Observation, settings: Settings) -> Finding | None:
-    """Whose the endpoint is, if it is not the model's."""
-    for found in (observed.service, observed.disruption_budget):
-        if found is not None and (finding := ownership_refusal(found, observed.model, settings)):
-            return finding
-    return None
+    """Whose a child is, if it is not the model's."""
+    children = (observed.service, observed.disruption_budget, *observed.deployments, *observed.fetch_jobs)
+    refusals = (ownership_refusal(found, observed.model, settings) for found in children if found is not None)
+    return next(filter(None, refusals), None)
 
 
 def ownership_refusal(found: Manifest, model: EmbeddingModel | None, settings: Settings) -> Finding | None:
