@@ -3,12 +3,15 @@
 import json
 import shutil
 import subprocess
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
+
+from tests.support.api_server import serving
 
 CHART = Path(__file__).parents[2] / "charts" / "embedplane"
 Manifest = dict[str, Any]
@@ -46,6 +49,12 @@ class Helm:
         )
         assert done.returncode == 0, done.stderr + done.stdout
         return done.stdout
+
+    def beside(self, others: Sequence[Manifest], *options: str, release: str = "embedplane", **values: Any) -> Rendered:
+        """Render for a cluster in which these objects are."""
+        with serving(others) as url:
+            looking = ("--dry-run=server", "--disable-openapi-validation", f"--kube-apiserver={url}")
+            return self.template(*looking, *options, release=release, **values)
 
     def template(self, *options: str, release: str = "embedplane", **values: Any) -> Rendered:
         printed = self.run("template", release, str(CHART), "--namespace", "embedplane-system", *options, values=values)

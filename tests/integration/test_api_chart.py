@@ -14,7 +14,10 @@ CRD = "customresourcedefinition/embeddingmodels.embedplane.io"
 
 
 def install(*options: str) -> subprocess.CompletedProcess[str]:
-    command = ["helm", "install", "another", str(ROOT / "charts" / "embedplane"), "--dry-run=server", *options]
+    chart = str(ROOT / "charts" / "embedplane")
+    # a namespace of its own: a release over all namespaces may be there already
+    own = ("--set", "watchNamespaces={default}")
+    command = ["helm", "install", "another", chart, "--dry-run=server", *own, *options]
     return subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
 
 

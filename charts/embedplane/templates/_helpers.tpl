@@ -79,3 +79,21 @@ alone while it is the same; when it is not, somebody has to decide.
 {{- end }}
 {{- end }}
 {{- end }}
+
+{{- /*
+Two releases that look after all namespaces would both answer for every model. Rights that reach everywhere tell them; a
+release is known by its annotations, or by the role's name where something else than Helm applied it.
+*/}}
+{{- define "embedplane.refuseSecond" -}}
+{{- $roles := lookup "rbac.authorization.k8s.io/v1" "ClusterRole" "" "" }}
+{{- range (dig "items" list $roles) }}
+{{- $labels := dig "metadata" "labels" dict . }}
+{{- $annotations := dig "metadata" "annotations" dict . }}
+{{- $release := get $annotations "meta.helm.sh/release-name" | default (get $labels "app.kubernetes.io/instance") }}
+{{- $namespace := get $annotations "meta.helm.sh/release-namespace" }}
+{{- $isOurs := or (eq .metadata.name (include "embedplane.clusterName" $)) (and (eq $release $.Release.Name) (eq $namespace $.Release.Namespace)) }}
+{{- if and (eq (get $labels "embedplane.io/scope") "all-namespaces") (not $isOurs) }}
+{{- fail (printf "\nThe release %s%s looks after the EmbeddingModels of all namespaces already, and two would answer for every model.\nUpgrade or uninstall that one (models go on serving), or give each release namespaces of its own: --set watchNamespaces={...}" $release (ternary (printf " in namespace %s" $namespace) "" (ne $namespace ""))) }}
+{{- end }}
+{{- end }}
+{{- end }}
