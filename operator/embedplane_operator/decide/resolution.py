@@ -13,6 +13,7 @@ from embedplane_operator.api.conditions import JobReason
 from embedplane_operator.api.resolved import Resolved, read_resolved
 from embedplane_operator.api.status import EngineStatus, SourceStatus, VectorSpaceStatus
 from embedplane_operator.api.v1alpha1 import EmbeddingModel
+from embedplane_operator.decide.decision import Pinned
 from embedplane_operator.kinds import Manifest
 from embedplane_operator.render.accelerator import engine_target
 from embedplane_operator.render.inputs import engine_inputs, fetch_inputs, source_inputs
@@ -78,6 +79,13 @@ def stable_space(model: EmbeddingModel, deployments: Sequence[Manifest], live: L
     names = [(each.get("annotations") or {}).get(ANNOTATION_VECTOR_SPACE) for each in owned]
     names += [(each.get("labels") or {}).get(LABEL_VECTOR_SPACE) for each in owned]
     return next((str(name) for name in names if name), None)
+
+
+def pinned_before(model: EmbeddingModel, live: Live | None) -> Pinned:
+    """What was pinned when the model was last looked at, for whatever wishes."""
+    if live:
+        return Pinned(live.resolved.source, live.resolved.vector_space, live.resolved.engine)
+    return Pinned(model.status.source, model.status.vector_space, model.status.engine)
 
 
 def pinned_source(model: EmbeddingModel, live: Live | None) -> SourceStatus | None:

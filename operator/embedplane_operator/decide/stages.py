@@ -14,12 +14,14 @@ from embedplane_operator.api.v1alpha1 import EmbeddingModel
 from embedplane_operator.decide.acceptance import spec_refusal, taken_name
 from embedplane_operator.decide.decision import Decision, JobAction, LeaveJob, Pinned
 from embedplane_operator.decide.dimensions import unavailable_dimensions, with_dimensions
+from embedplane_operator.decide.preparation import Stage, engine_stage, source_stage
 from embedplane_operator.decide.repair import finished_repair, needed_repair
 from embedplane_operator.decide.resolution import (
     Live,
     below_the_floor,
     known_engine,
     live_of,
+    pinned_before,
     pinned_source,
     pinned_space,
     stable_space,
@@ -33,7 +35,8 @@ from embedplane_operator.decide.serving import (
     servers_of,
     serving_manifests,
 )
-from embedplane_operator.decide.way import Stage, Way, engine_stage, source_stage
+from embedplane_operator.decide.standstill import LOOK_AGAIN_BLOCKED, blocked_by, suspended
+from embedplane_operator.decide.way import Way
 from embedplane_operator.kinds import Manifest
 from embedplane_operator.observation import Observation
 from embedplane_operator.render.inputs import source_inputs
@@ -44,7 +47,6 @@ from embedplane_operator.render.store_claim import render_store_claim
 from embedplane_operator.settings import Settings
 from embedplane_operator.status import Finding, Findings, Outlook, met
 
-LOOK_AGAIN_BLOCKED = 15.0
 LOOK_AGAIN_ROLLOUT = 10.0
 
 
@@ -52,11 +54,11 @@ def decide(observed: Observation, settings: Settings, now: datetime) -> Decision
     """What should be, and what is to be said about it."""
     live = live_of(observed.deployments, observed.model)
     if observed.model.spec.suspend:
-        return _suspended(observed, live)
-    if blocked := taken_name(observed, settings):
-        return _blocked(observed, live, blocked)
+        return suspended(observed, live)
+    if taken := taken_name(observed, settings):
+        return blocked_by(observed, live, taken)
     if refused := spec_refusal(observed.model, settings):
-        return replace(_blocked(observed, live, refused), apply=_endpoint(observed.model, settings, live))
+        return replace(blocked_by(observed, live, refused), apply=_endpoint(observed.model, settings, live))
     return _serve(_Progress(_way(Way(observed, settings, now), live), live))
 
 
@@ -137,7 +139,7 @@ def _endpoint(model: EmbeddingModel, settings: Settings, live: Live | None) -> t
 def _resolve(progress: _Progress) -> tuple[Resolved | None, Pinned]:
     """Goes through the stages; what is pinned stays pinned when a later one is not done."""
     way, live = progress.way, progress.live
-    before = _pinned_before(way.observed, live)
+    before = pinned_before(way.model, live)
     source, space = pinned_source(way.model, live), pinned_space(way.model, live)
     fetched = None
     engine = known_engine(way.model, way.settings, space.base_id, live) if source and space else None
@@ -184,13 +186,6 @@ def _pend(progress: _Progress, ended_by: dict[ConditionType, Finding], live: Liv
     }
     for kind, words in later.items():
         progress.findings.setdefault(kind, Finding("Unknown", Reason.PENDING, words))
-
-
-def _pinned_before(observed: Observation, live: Live | None) -> Pinned:
-    if live:
-        return Pinned(live.resolved.source, live.resolved.vector_space, live.resolved.engine)
-    status = observed.model.status
-    return Pinned(status.source, status.vector_space, status.engine)
 
 
 def _pinned_so_far(before: Pinned, source: SourceStatus, space: VectorSpaceStatus, live: Live | None) -> Pinned:
@@ -258,32 +253,3 @@ def _resolved(source: SourceStatus) -> Finding:
 
 def _waiting(what: str) -> Finding:
     return Finding("False", Reason.PENDING, f"the {what} is being looked at")
-
-
-def _suspended(observed: Observation, live: Live | None) -> Decision:
-    """Everything stays as it was said last; only availability is looked at."""
-    known = {condition.type: condition for condition in observed.model.status.conditions}
-    kept = {
-        kind: Finding(known[kind].status, known[kind].reason, known[kind].message)
-        for kind in (ConditionType.SOURCE_RESOLVED, ConditionType.ENGINE_READY, ConditionType.VECTOR_SPACE_STABLE)
-        if kind in known
-    }
-    available = availability(servers_of(observed, live.name if live else None))
-    words = "spec.suspend is true: what runs goes on, and nothing is changed until it is false"
-    ready = Finding(available.status, Reason.SUSPENDED, words, Outlook.RESTING)
-    return _only_reported(observed, live, Findings({**kept, ConditionType.AVAILABLE: available}, blocked=ready))
-
-
-def _blocked(observed: Observation, live: Live | None, blocked: Finding) -> Decision:
-    available = availability(servers_of(observed, live.name if live else None))
-    decision = _only_reported(observed, live, Findings({ConditionType.AVAILABLE: available}, blocked=blocked))
-    return replace(decision, check_after=LOOK_AGAIN_BLOCKED)
-
-
-def _only_reported(observed: Observation, live: Live | None, findings: Findings) -> Decision:
-    return Decision(
-        findings=findings,
-        pinned=_pinned_before(observed, live),
-        shared_jobs=observed.shared_jobs,
-        serves=live.name if live else None,
-    )
