@@ -57,6 +57,16 @@ def test_queues_count_at_most_as_much_as_admitted_tokens() -> None:
     assert demanded(observed(1000, interactive_queue=600_000), RULES) == 2000
 
 
+@pytest.mark.parametrize(("ready", "replicas"), [(0, 0), (1, 3)])
+def test_servers_that_cannot_load_their_engine_make_room_unless_one_of_them_is_ready(ready: int, replicas: int) -> None:
+    standing = Standing(3, ready, 3100.0, gives_way=True)
+
+    decision = decide(RULES, standing, Missing("MetricsMissing", "Nothing."), LONG_AGO, NOW)
+
+    assert decision.replicas == replicas
+    assert (decision.reason == "MakingRoom") is (ready == 0)
+
+
 def test_small_differences_are_within_the_tolerance() -> None:
     at_target = 3100 * 0.8 * 10
     assert decided(observed(at_target * 1.09), replicas=10).replicas == 10

@@ -85,3 +85,27 @@ async def test_a_change_of_one_model_runs_the_shared_job_again_for_both() -> Non
     assert {owner["name"] for owner in job["metadata"]["ownerReferences"]} == {"minilm", "second"}
     (container,) = job["spec"]["template"]["spec"]["containers"]
     assert container["resources"]["limits"]["memory"] == "16Gi"
+
+
+async def test_two_models_start_over_together_when_their_export_is_gone() -> None:
+    first, second = await both_building()
+    first.advance(30)
+    second.advance(30)
+    first.fail("build", "ExportMissing", exit_code=65)
+    for world in (first, second):
+        await world.settle()
+        world.advance(30)
+        await fetch_of(world, world.name).settle()
+    assert first.jobs("export") == []  # by then the store has it again
+
+    first.advance(60)
+    second.advance(60)
+    for _ in range(3):
+        await first.settle()
+        await second.settle()
+
+    build = first.job("build")
+    assert build["metadata"]["annotations"]["embedplane.io/attempt"] == "2"
+    assert {owner["name"] for owner in build["metadata"]["ownerReferences"]} == {"minilm", "second"}
+    for world in (first, second):
+        assert world.says("EngineReady") == ("False", "BuildRunning")
