@@ -4,14 +4,18 @@ A null or an empty list that the server drops would make a reconcile that never 
 """
 
 import json
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 
+from embedplane_operator.api.repair import Lack, Repair
+from embedplane_operator.render.build_job import render_build_job
+from embedplane_operator.render.deployment import render_deployment
 from tests.support.kubectl import Kubectl
-from tests.support.rendering import ROOT, every_manifest, model_of, settings_of
+from tests.support.rendering import ROOT, every_manifest, model_of, request_for, resolved, settings_of
 
 pytestmark = pytest.mark.cluster
 
@@ -59,6 +63,23 @@ def test_applying_twice_changes_nothing(namespace: Kubectl, case: Path) -> None:
 
     assert moving == set()
     assert generations_of(first) == generations_of(before)
+
+
+def test_a_repair_is_applied_as_it_stands_and_taken_back(namespace: Kubectl) -> None:
+    owner = owner_in(namespace, {"spec": {"source": {"huggingFace": {"repo": "a/b"}}}})
+    model = model_of(owner["spec"], namespace=namespace.namespace, uid=owner["metadata"]["uid"])
+    settings, engine = settings_of(), resolved().engine.key
+    lack = Lack(reason="EngineIncompatible", machine="x86-64-avx2", node="node-1", ended=datetime.now(UTC))
+    build = render_build_job(model, settings, request_for(model, "0" * 64), "export-key", near="node-1")
+    failing = render_deployment(model, settings, resolved(), Repair(engine=engine, lack=lack))
+
+    first = applied(namespace, [build, failing])
+    assert generations_of(applied(namespace, [build, failing])) == generations_of(first)
+    (deployment,) = applied(namespace, [render_deployment(model, settings, resolved(), Repair(engine=engine))])
+
+    assert "embedplane.io/repair" in first[1]["metadata"]["annotations"]
+    assert "embedplane.io/repair" not in deployment["metadata"]["annotations"]
+    assert deployment["metadata"]["generation"] == first[1]["metadata"]["generation"]
 
 
 def test_defaults_of_the_api_server_and_of_the_models_agree(namespace: Kubectl) -> None:

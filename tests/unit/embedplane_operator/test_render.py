@@ -8,6 +8,7 @@ import pytest
 from embedplane_operator.api.pods import ResourceRequirements
 from embedplane_operator.api.resolved import Resolved, read_resolved
 from embedplane_operator.kinds import Manifest
+from embedplane_operator.render.build_job import render_build_job
 from embedplane_operator.render.deployment import render_deployment, served_model_names
 from embedplane_operator.render.disruption_budget import render_disruption_budget
 from embedplane_operator.render.fetch_job import render_fetch_job
@@ -106,6 +107,19 @@ def test_a_node_bound_store_keeps_its_pods_together() -> None:
         assert term["topologyKey"] == "kubernetes.io/hostname"
 
     assert all("affinity" not in template["spec"] for template in pods(HUB).values())
+
+
+def test_a_node_that_suits_best_stands_after_what_the_user_prefers() -> None:
+    preferred = "preferredDuringSchedulingIgnoredDuringExecution"
+    match = [{"key": "pool", "operator": "In", "values": ["spot"]}]
+    affinity = {"nodeAffinity": {preferred: [{"weight": 1, "preference": {"matchExpressions": match}}]}}
+    model = model_of(HUB | {"podTemplate": {"affinity": affinity}})
+
+    job = render_build_job(model, settings_of(), request_for(model, "0" * 64), "export-key", near="node-1")
+
+    users, ours = job["spec"]["template"]["spec"]["affinity"]["nodeAffinity"][preferred]
+    assert users["preference"]["matchExpressions"] == match
+    assert ours["preference"]["matchFields"] == [{"key": "metadata.name", "operator": "In", "values": ["node-1"]}]
 
 
 def test_jobs_try_once_and_say_what_is_final() -> None:
