@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from embedplane_operator.api.base import manifest_of
-from embedplane_operator.api.conditions import Reason
 from embedplane_operator.api.status import EmbeddingModelStatus
 from embedplane_operator.api.v1alpha1 import EmbeddingModel
 from embedplane_operator.apply import Applier, RefusedError
@@ -25,6 +24,7 @@ from embedplane_operator.events import Recorder
 from embedplane_operator.index import ModelIndex
 from embedplane_operator.kinds import EMBEDDING_MODEL, Manifest
 from embedplane_operator.metrics import Metrics
+from embedplane_operator.news import Refusals
 from embedplane_operator.observation import Observation, parse_model, parse_status
 from embedplane_operator.observe import Observer
 from embedplane_operator.render.manifest import without_empty
@@ -69,7 +69,7 @@ class Reconciler:
         self._now = now
         self._observer = Observer(cluster)
         self._applier = Applier(cluster, settings)
-        self._disowned: dict[Key, int | None] = {}
+        self._refusals = Refusals()
 
     async def reconcile(self, key: Key) -> float | None:
         """Handles one key; returns the seconds until it should come round again, None when it is gone."""
@@ -131,7 +131,8 @@ class Reconciler:
 
     async def _report(self, body: Manifest, before: EmbeddingModelStatus, after: EmbeddingModelStatus) -> None:
         """One status write, and none when there is no news; Events follow only what was written."""
-        if after == before or self._is_answered(after, Key(body["metadata"]["namespace"], body["metadata"]["name"])):
+        key = Key(body["metadata"]["namespace"], body["metadata"]["name"])
+        if after == before or not self._refusals.is_news(key, before, after):
             return
         metadata = {name: body["metadata"][name] for name in ("name", "namespace", "uid")}
         identity = {"apiVersion": EMBEDDING_MODEL.api_version, "kind": EMBEDDING_MODEL.kind, "metadata": metadata}
@@ -139,24 +140,13 @@ class Reconciler:
             await self._cluster.apply({**identity, "status": without_empty(manifest_of(after))}, subresource="status")
         except NotFoundError:
             return
+        self._refusals.note(key, after)
         for note in transitions(before, after):
             logger.info("%s/%s: %s: %s", metadata["namespace"], metadata["name"], note.reason, note.message)
             await self._recorder.record(body, note)
 
-    def _is_answered(self, after: EmbeddingModelStatus, key: Key) -> bool:
-        """True when this process has said of the spec already that another installation looks after the model.
-
-        That one writes its own status over it; two that insist would write in turns for ever.
-        """
-        if not any(condition.reason == Reason.FOREIGN_OWNER for condition in after.conditions):
-            self._disowned.pop(key, None)
-            return False
-        is_answered = key in self._disowned and self._disowned[key] == after.observed_generation
-        self._disowned[key] = after.observed_generation
-        return is_answered
-
     def _forget(self, key: Key) -> None:
-        self._disowned.pop(key, None)
+        self._refusals.forget(key)
         self._index.forget(key)
         self._applier.forget(key)
         self._metrics.forget(key)

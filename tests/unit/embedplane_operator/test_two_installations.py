@@ -2,6 +2,7 @@
 
 import pytest
 
+from embedplane_operator.errors import ClusterUnavailableError, Refusal
 from tests.support.fake_cluster import FakeCluster
 from tests.support.rendering import settings_of
 from tests.support.world import ENGINE, HUB, World, fetched
@@ -43,6 +44,45 @@ async def test_the_one_that_came_first_goes_on_and_its_status_stands(accelerator
     await until_quiet(first, second)
     assert first.says("Ready") == ("True", "Serving")
     assert first.deployment()["metadata"]["labels"]["embedplane.io/installation"] == "embedplane"
+
+
+async def test_two_that_refuse_a_model_in_different_words_come_to_rest() -> None:
+    first = World()
+    second = another(first)
+    first.model(HUB | {"accelerator": {"profile": "abacus"}})
+
+    await until_quiet(first, second)
+
+    assert first.says("Ready") == ("False", "UnknownAccelerator")
+    assert first.jobs() == []
+
+
+async def test_a_refusal_that_got_lost_is_said_again() -> None:
+    world = World()
+    world.model(HUB | {"accelerator": {"profile": "abacus"}})
+    await world.settle()
+    before = world.status
+
+    model = world.cluster.find("EmbeddingModel", "minilm") or {}
+    world.cluster.put({**model, "status": {}})
+    await world.settle()
+
+    assert world.status == before
+
+
+async def test_a_refusal_that_could_not_be_written_is_said_later() -> None:
+    first = World()
+    second = another(first)
+    await first.serve()
+    no_answer = ClusterUnavailableError("PATCH status", Refusal(503, "Unavailable", "not now"))
+    first.cluster.refuse = lambda verb, _kind, _name: no_answer if verb == "apply" else None
+    with pytest.raises(ClusterUnavailableError):
+        await second.reconcile()
+
+    first.cluster.refuse = lambda _verb, _kind, _name: None
+    await second.reconcile()
+
+    assert first.says("Ready") == ("False", "ForeignOwner")
 
 
 async def test_the_second_tells_it_once_for_each_spec() -> None:
