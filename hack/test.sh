@@ -9,6 +9,9 @@ export PYTHONUNBUFFERED=1 HF_HUB_DISABLE_TELEMETRY=1
 
 hack/check.sh
 
+echo "--- a browser"
+python -m hack.browser
+
 echo "--- cluster and images"
 # A pristine cluster for each run: what a crashed run left behind goes, pulled images stay.
 [ -n "${EMBEDPLANE_KUBECONTEXT:-}" ] || hack/demo/down --reset

@@ -29,10 +29,11 @@ from embedplane_server.routes.door import Door
 from embedplane_server.routes.edge import Edge, EdgeSettings
 from embedplane_server.routes.errors import VERDICTS, error_response
 from embedplane_server.routes.health import health_routes
-from embedplane_server.routes.info import ServedLimits, info_routes
+from embedplane_server.routes.info import ServedLimits, info_routes, served_info
 from embedplane_server.routes.ollama import Ollama
 from embedplane_server.routes.openai import OpenAi
 from embedplane_server.routes.openapi import openapi_routes
+from embedplane_server.routes.page import page_routes
 from embedplane_server.routes.tei import Tei
 from embedplane_server.scheduling.admission import Limits
 from embedplane_server.scheduling.scheduler import Scheduler
@@ -86,6 +87,8 @@ def create_app(
 
     policy = serving_policy(settings, manifest.description)
     embedder = Embedder(tokenizer, scheduler, limits.request, policy, tokenizers)
+    info = served_info(served, policy, limits)
+    keys = ApiKeys(settings.api_keys_files) if settings.api_keys_files else None
     door = Door(served, embedder, metrics, settings.max_request_seconds)
     spelling = Spelling(tokenizer, limits.request, policy.prompts, tokenizers)
     further = default_paths(settings.default_route)
@@ -95,14 +98,15 @@ def create_app(
         *Cohere(door).routes(),
         *Ollama(door).routes(),
         *health_routes(lifecycle, metrics.registry),
-        *info_routes(served, policy, limits),
+        *info_routes(info),
+        *page_routes(info, manifest, keys),
         *openapi_routes(served, policy, further),
     ]
     check_free(further, routes)
     app = FastAPI(openapi_url=None, lifespan=lambda _: running(), routes=list(routes))
     for kind in (*VERDICTS, HTTPException, Exception):
         app.add_exception_handler(kind, _error)
-    edge = Edge(app, _edge_settings(settings, served, policy, routes), lifecycle, metrics)
+    edge = Edge(app, _edge_settings(settings, served, policy, routes, keys), lifecycle, metrics)
     asgi = with_cors(edge, settings.cors_origins)
     listed = [*_listed(routes), *(("POST", path) for path in further)]
     return Application(asgi, running, lifecycle, scheduler, metrics, listed)
@@ -117,7 +121,9 @@ def _listed(routes: list[Route]) -> list[tuple[str, str]]:
     ]
 
 
-def _edge_settings(settings: ServeSettings, served: ServedModel, policy: Policy, routes: list[Route]) -> EdgeSettings:
+def _edge_settings(
+    settings: ServeSettings, served: ServedModel, policy: Policy, routes: list[Route], keys: ApiKeys | None
+) -> EdgeSettings:
     plain = [route for route in routes if not route.param_convertors]
     return EdgeSettings(
         vector_space=policy.matryoshka.space_name(policy.matryoshka.default),
@@ -126,7 +132,7 @@ def _edge_settings(settings: ServeSettings, served: ServedModel, policy: Policy,
         known_paths=frozenset(route.path for route in plain),
         default_paths=frozenset(default_paths(settings.default_route)),
         shortcuts={(method, route.path): route.endpoint for route in plain for method in route.methods or ()},
-        keys=ApiKeys(settings.api_keys_files) if settings.api_keys_files else None,
+        keys=keys,
     )
 
 

@@ -42,6 +42,7 @@ def run(arguments: argparse.Namespace) -> int:
     def tell(port: int) -> None:
         host = f"[{settings.host}]" if ":" in settings.host else settings.host
         progress.say(f"ready: {fetched.vector_space.dimensions} dimensions, {built.precision}; Ctrl-C ends it")
+        progress.say(f"to try it in a browser: http://{host}:{port}/")
         sys.stdout.write(f"{name} is served at http://{host}:{port}/v1/embeddings\n")
         sys.stdout.flush()
 

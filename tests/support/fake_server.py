@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from embedplane_server.app import Application
+from embedplane_server.builders.manifest import EngineManifest
 from embedplane_server.http_server import DrainingServer, http_server, listen
 from tests.support.fake_engine import FakeEngine, fake_application, serve_settings
 
@@ -31,10 +32,10 @@ class RunningServer:
 
 
 @contextmanager
-def running_server(**options: Any) -> Iterator[RunningServer]:
+def running_server(manifest: EngineManifest | None = None, **options: Any) -> Iterator[RunningServer]:
     """Serve until the block ends."""
     engine = FakeEngine()
-    application = fake_application(engine, **options)
+    application = fake_application(engine, manifest, **options)
     ready = threading.Event()
     server = http_server(application, serve_settings(**options), ready.set)
     with listen("127.0.0.1", 0) as socket:

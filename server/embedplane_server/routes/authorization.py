@@ -1,19 +1,30 @@
-"""Who may ask: a key in the headers, as any of the clients sends it. Probes and metrics need none."""
+"""Who may ask: a key in the headers, as any of the clients sends it. Probes, metrics and the bare page need none."""
 
 from collections.abc import Iterable
 
 from embedplane_server.keys import ApiKeys
 from embedplane_server.routes.errors import Unauthorized
 
-OPEN_PATHS = frozenset({"/health", "/health/live", "/health/ready", "/metrics"})
+OPEN_PATHS = frozenset({"/", "/health", "/health/live", "/health/ready", "/metrics"})
 SCHEMES = frozenset({"bearer", "api-key"})
 KEY_HEADERS = frozenset({b"api-key", b"x-api-key"})
 
+Headers = Iterable[tuple[bytes, bytes]]
 
-def check_key(keys: ApiKeys, path: str, headers: Iterable[tuple[bytes, bytes]]) -> None:
+
+def check_key(keys: ApiKeys, path: str, headers: Headers) -> None:
     """Raise `Unauthorized` unless the path is open or the headers hold a valid key."""
-    if path in OPEN_PATHS:
-        return
+    if path not in OPEN_PATHS:
+        authorize(keys, headers)
+
+
+def sends_key(headers: Headers) -> bool:
+    """Tell whether the headers hold a key, valid or not."""
+    return _key(headers) is not None
+
+
+def authorize(keys: ApiKeys, headers: Headers) -> None:
+    """Raise `Unauthorized` unless the headers hold a valid key."""
     key = _key(headers)
     if key is None:
         raise Unauthorized(
@@ -24,7 +35,7 @@ def check_key(keys: ApiKeys, path: str, headers: Iterable[tuple[bytes, bytes]]) 
         raise Unauthorized("Incorrect API key provided. Ask whoever runs this server for a valid one.")
 
 
-def _key(headers: Iterable[tuple[bytes, bytes]]) -> str | None:
+def _key(headers: Headers) -> str | None:
     for name, value in headers:
         if name == b"authorization":
             scheme, _, key = value.decode("latin-1").partition(" ")

@@ -26,9 +26,8 @@ class ServedLimits:
     tokenizer_threads: int
 
 
-def info_routes(served: ServedModel, policy: Policy, limits: ServedLimits) -> list[Route]:
+def info_routes(document: Info) -> list[Route]:
     """Return /info."""
-    document = _info(served, policy, limits)
     body = orjson.dumps(document.model_dump())
 
     async def info(_: Request) -> Response:
@@ -37,7 +36,8 @@ def info_routes(served: ServedModel, policy: Policy, limits: ServedLimits) -> li
     return [Route("/info", info, methods=["GET"])]
 
 
-def _info(served: ServedModel, policy: Policy, limits: ServedLimits) -> Info:
+def served_info(served: ServedModel, policy: Policy, limits: ServedLimits) -> Info:
+    """Return what a server tells of itself."""
     description, engine, request, queue = served.description, served.manifest, limits.request, limits.queue
     matryoshka = policy.matryoshka
     return Info(

@@ -111,6 +111,15 @@ OPERATIONS: Sequence[Operation] = (
     Operation("get", "/health/ready", "Whether requests are wanted", STATUS, statuses=(503,), is_open=True),
     Operation("get", "/metrics", "Metrics for Prometheus", TEXT, media_type="text/plain", is_open=True),
     Operation("get", "/openapi.json", "This document", {"type": "object"}),
+    Operation(
+        "get",
+        "/",
+        "A page for people; without the model where a key is needed and none is sent",
+        TEXT,
+        statuses=(401,),
+        media_type="text/html",
+        is_open=True,
+    ),
 )
 
 FAILURES = {

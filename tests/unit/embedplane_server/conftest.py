@@ -1,12 +1,13 @@
-"""The application around the fake engine, called in process."""
+"""The application around the fake engine, called in process; the real MiniLM in a process of its own."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 
 import httpx
 import pytest
 
 from embedplane_server.app import Application
 from tests.support.fake_engine import FakeEngine, fake_application
+from tests.support.minilm import ServedMiniLM, minilm_up
 
 
 @pytest.fixture
@@ -33,3 +34,10 @@ async def client(application: Application) -> AsyncIterator[httpx.AsyncClient]:
     transport = httpx.ASGITransport(application.asgi)
     async with httpx.AsyncClient(transport=transport, base_url="http://server") as client:
         yield client
+
+
+@pytest.fixture(scope="session")
+def minilm(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServedMiniLM]:
+    """One server for all tests that are marked `model`: to export and to build takes a minute."""
+    with minilm_up(tmp_path_factory.mktemp("cache")) as served:
+        yield served

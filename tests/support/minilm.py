@@ -1,0 +1,49 @@
+"""The real all-MiniLM-L6-v2, served by `up` in a process of its own."""
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from tests.support.reference import minilm_folder
+
+
+@dataclass(frozen=True)
+class ServedMiniLM:
+    """A server that is ready."""
+
+    url: str
+    cache: Path
+    told: list[str]
+    """The lines of progress until it was ready."""
+
+
+@contextmanager
+def minilm_up(cache: Path) -> Iterator[ServedMiniLM]:
+    """Run `up` with a store below `cache` until the block ends; it ends on Ctrl-C as it should."""
+    command = [sys.executable, "-m", "embedplane_server", "up", str(minilm_folder()), "--port", "0", "--name", "minilm"]
+    environment = {**os.environ, "XDG_CACHE_HOME": str(cache)}
+    with subprocess.Popen(
+        command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        progress: list[str] = []
+        reader = threading.Thread(target=progress.extend, args=(process.stderr,), daemon=True)
+        reader.start()
+        watchdog = threading.Timer(600, process.kill)
+        watchdog.start()
+        told = process.stdout.readline()
+        watchdog.cancel()
+        assert told.startswith("minilm is served at http://127.0.0.1:"), progress
+        try:
+            yield ServedMiniLM(told.split()[-1].removesuffix("/v1/embeddings"), cache, progress)
+        finally:
+            process.send_signal(signal.SIGINT)
+            assert process.wait(20) == 0
+            reader.join()
