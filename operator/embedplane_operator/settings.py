@@ -142,6 +142,8 @@ class NetworkPolicySettings(Part):
     enabled: bool = True
     fetch_egress: tuple[dict[str, Any], ...] = ()
     """Further egress rules of the fetch Job, as in a NetworkPolicy: a mirror or a proxy that is not on port 443."""
+    telemetry_egress: tuple[dict[str, Any], ...] = ()
+    """Egress rules of servers, as in a NetworkPolicy: the collector that their traces go to."""
 
 
 class LeaderElection(Part):

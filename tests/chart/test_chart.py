@@ -27,7 +27,10 @@ EVERYTHING: dict[str, Any] = {
         "labels": {"namespace": "exported_namespace"},
     },
     "podSecurity": {"runAsUser": None, "runAsGroup": None, "fsGroup": None},
-    "networkPolicy": {"fetchEgress": [{"to": [{"ipBlock": {"cidr": "198.18.0.0/15"}}]}]},
+    "networkPolicy": {
+        "fetchEgress": [{"to": [{"ipBlock": {"cidr": "198.18.0.0/15"}}]}],
+        "telemetryEgress": [{"ports": [{"protocol": "TCP", "port": 4318}]}],
+    },
     "scrapeAnnotations": False,
     "podMonitor": {"enabled": True, "labels": {"release": "monitoring"}},
     "operator": {

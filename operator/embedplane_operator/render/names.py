@@ -30,6 +30,7 @@ STORE_CLAIM = "embedplane-store"
 JOB_SERVICE_ACCOUNT = "embedplane-job"
 SERVER_SERVICE_ACCOUNT = "embedplane-server"
 FETCH_NETWORK_POLICY = "embedplane-fetch"
+SERVER_NETWORK_POLICY = "embedplane-server"
 OFFLINE_NETWORK_POLICY = "embedplane-offline"
 
 SERVICE_PORT = 80

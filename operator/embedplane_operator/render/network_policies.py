@@ -1,4 +1,6 @@
-"""What a namespace's Embedplane pods may reach: names, and for the fetch Job the source; nothing else. No owner. Pure.
+"""What a namespace's Embedplane pods may reach: names, and nothing else but what follows. No owner. Pure.
+
+The fetch Job reaches its source, servers the collector of their traces.
 
 Who may call the servers is not limited here: that is the namespace owner's decision.
 """
@@ -18,6 +20,7 @@ from embedplane_operator.render.names import (
     MANAGED_BY,
     OFFLINE_NETWORK_POLICY,
     SERVER,
+    SERVER_NETWORK_POLICY,
 )
 from embedplane_operator.settings import Settings
 
@@ -26,11 +29,15 @@ def render_network_policies(namespace: str, settings: Settings) -> list[Manifest
     """Return the namespace's policies; none when the installation has them switched off."""
     if not settings.network_policy.enabled:
         return []
-    further = [without_empty(each) for each in settings.network_policy.fetch_egress]
+    further, telemetry = (
+        [without_empty(rule) for rule in rules]
+        for rules in (settings.network_policy.fetch_egress, settings.network_policy.telemetry_egress)
+    )
     fetch = [_to_ports(("TCP", port)) for port in sorted({443, _hub_port(settings)})]
     return [
         _policy(namespace, settings, FETCH_NETWORK_POLICY, [FETCH], [_names(), *fetch, *further]),
-        _policy(namespace, settings, OFFLINE_NETWORK_POLICY, [BUILD, EXPORT, SERVER], [_names()]),
+        _policy(namespace, settings, SERVER_NETWORK_POLICY, [SERVER], [_names(), *telemetry]),
+        _policy(namespace, settings, OFFLINE_NETWORK_POLICY, [BUILD, EXPORT], [_names()]),
     ]
 
 
