@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from fastapi import FastAPI
+from fastapi.telemetry import TelemetryConfig
 from prometheus_client import PlatformCollector, ProcessCollector
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
@@ -35,15 +36,19 @@ from embedplane_server.routes.openai import OpenAi
 from embedplane_server.routes.openapi import openapi_routes
 from embedplane_server.routes.page import page_routes
 from embedplane_server.routes.tei import Tei
+from embedplane_server.routes.traced import with_traces
 from embedplane_server.scheduling.admission import Limits
 from embedplane_server.scheduling.scheduler import Scheduler
 from embedplane_server.served import ServedModel
 from embedplane_server.settings import ServeSettings
 from embedplane_server.spelling import Speller, Spelling
+from embedplane_server.tracing.request_trace import Tracing
 
 LEAST_QUEUED_TOKENS = 600_000
 QUEUED_SECONDS = 10
 TOKENIZER_THREADS = 2
+NO_TELEMETRY: TelemetryConfig = {"auto_configure": False, "tracing": False, "metrics": False, "logs": False}
+"""FastAPI would trace and count a second time, and only what goes through its router."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +70,11 @@ class ServingTokenizer(Tokenizer, Speller, Protocol):
 
 
 def create_app(
-    settings: ServeSettings, engine: Engine, tokenizer: ServingTokenizer, manifest: EngineManifest
+    settings: ServeSettings,
+    engine: Engine,
+    tokenizer: ServingTokenizer,
+    manifest: EngineManifest,
+    tracing: Tracing | None = None,
 ) -> Application:
     """Return the application around an engine that was checked and warmed."""
     served = ServedModel(settings.model_name, settings.served_model_names, manifest)
@@ -103,13 +112,19 @@ def create_app(
         *openapi_routes(served, policy, further),
     ]
     check_free(further, routes)
-    app = FastAPI(openapi_url=None, lifespan=lambda _: running(), routes=list(routes))
+    edge_settings = _edge_settings(settings, served, policy, routes, keys)
+    edge = Edge(_router(routes, running), edge_settings, lifecycle, metrics)
+    traced = with_traces(edge, tracing, served.name, {*edge_settings.known_paths, *further})
+    listed = [*_listed(routes), *(("POST", path) for path in further)]
+    asgi = with_cors(traced, settings.cors_origins)
+    return Application(asgi, running, lifecycle, scheduler, metrics, listed)
+
+
+def _router(routes: list[Route], running: Callable[[], AbstractAsyncContextManager[None]]) -> FastAPI:
+    app = FastAPI(openapi_url=None, lifespan=lambda _: running(), routes=list(routes), telemetry=NO_TELEMETRY)
     for kind in (*VERDICTS, HTTPException, Exception):
         app.add_exception_handler(kind, _error)
-    edge = Edge(app, _edge_settings(settings, served, policy, routes, keys), lifecycle, metrics)
-    asgi = with_cors(edge, settings.cors_origins)
-    listed = [*_listed(routes), *(("POST", path) for path in further)]
-    return Application(asgi, running, lifecycle, scheduler, metrics, listed)
+    return app
 
 
 def _listed(routes: list[Route]) -> list[tuple[str, str]]:

@@ -33,6 +33,7 @@ from embedplane_server.http_server import http_server, listen
 from embedplane_server.settings import ServeSettings
 from embedplane_server.store import open_store
 from embedplane_server.tokenization import Tokenizer, load_tokenizer
+from embedplane_server.tracing.configuration import configured_tracing
 
 logger = logging.getLogger(__name__)
 
@@ -51,9 +52,9 @@ class Loaded:
 
 def run(settings: ServeSettings, on_ready: Callable[[int], None] = lambda _: None) -> int:
     """Serve until SIGTERM or SIGINT and return the exit code; `on_ready` gets the port."""
-    with ending_on_sigterm():
+    with ending_on_sigterm(), configured_tracing(settings.model_name) as tracing:
         loaded = load(settings)
-        application = create_app(settings, loaded.engine, loaded.tokenizer, loaded.manifest)
+        application = create_app(settings, loaded.engine, loaded.tokenizer, loaded.manifest, tracing)
         with listen(settings.host, settings.port) as socket:
             port = int(socket.getsockname()[1])
 

@@ -24,10 +24,10 @@ class ServedMiniLM:
 
 
 @contextmanager
-def minilm_up(cache: Path) -> Iterator[ServedMiniLM]:
+def minilm_up(cache: Path, **variables: str) -> Iterator[ServedMiniLM]:
     """Run `up` with a store below `cache` until the block ends; it ends on Ctrl-C as it should."""
     command = [sys.executable, "-m", "embedplane_server", "up", str(minilm_folder()), "--port", "0", "--name", "minilm"]
-    environment = {**os.environ, "XDG_CACHE_HOME": str(cache)}
+    environment = {**os.environ, "XDG_CACHE_HOME": str(cache), **variables}
     with subprocess.Popen(
         command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     ) as process:

@@ -4,8 +4,9 @@ from collections.abc import Iterable
 
 from embedplane_server.keys import ApiKeys
 from embedplane_server.routes.errors import Unauthorized
+from embedplane_server.routes.health import PROBE_PATHS
 
-OPEN_PATHS = frozenset({"/", "/health", "/health/live", "/health/ready", "/metrics"})
+OPEN_PATHS = PROBE_PATHS | {"/"}
 SCHEMES = frozenset({"bearer", "api-key"})
 KEY_HEADERS = frozenset({b"api-key", b"x-api-key"})
 

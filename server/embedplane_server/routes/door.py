@@ -18,8 +18,10 @@ from embedplane_server.options import Options
 from embedplane_server.refusals import EmptyInput
 from embedplane_server.routes.body import read_body, while_wanted
 from embedplane_server.routes.errors import UnknownModel, VectorSpaceMismatch
+from embedplane_server.routes.traced import note_embedding
 from embedplane_server.schemas.openai import Input
 from embedplane_server.served import ServedModel
+from embedplane_server.tracing.request_trace import TRACE
 
 VECTOR_SPACE_HEADER = "x-embedplane-vector-space"
 TRUNCATED_HEADER = "x-embedplane-truncated"
@@ -63,8 +65,11 @@ class Call:
         self._check_space(options)
         many = not isinstance(inputs, str) and not (inputs and isinstance(inputs[0], int))
         self._door.metrics.tei.asked(len(inputs) if many else 1, batch=many)
+        begun = time.time_ns()
         async with while_wanted(self._request, self._door.max_seconds):
             done = await self._embed(inputs, options)
+        if (trace := self._request.scope.get(TRACE)) is not None:
+            note_embedding(trace, done, begun)
         self._door.metrics.tei.answered(done.lengths, batch=many)
         return done
 

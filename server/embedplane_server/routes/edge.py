@@ -21,6 +21,7 @@ from embedplane_server.metrics import Metrics
 from embedplane_server.routes.authorization import check_key
 from embedplane_server.routes.errors import INTERNAL, error_response, verdict_on
 from embedplane_server.routes.openai import EMBEDDINGS_PATH
+from embedplane_server.routes.traced import note_refusal
 
 Handler = Callable[[Request], Awaitable[Response]]
 
@@ -88,7 +89,7 @@ class Edge:
         try:
             await self._serve(scope, receive, send_with_headers)
         except Exception as error:  # whatever went wrong, the client gets an answer
-            self._note(error, request_id)
+            self._note(error, request_id, scope)
             if not status:
                 await error_response(error, scope["method"], scope["path"])(scope, receive, send_with_headers)
         path = scope["path"]
@@ -104,9 +105,10 @@ class Edge:
             response = await handler(Request(scope, receive, send))
             await response(scope, receive, send)
 
-    def _note(self, error: Exception, request_id: bytes) -> None:
+    def _note(self, error: Exception, request_id: bytes, scope: Scope) -> None:
         verdict = verdict_on(error)
         self._metrics.rejected(verdict.reason)
+        note_refusal(scope, verdict.reason)
         if verdict is INTERNAL:
             logger.error("request %s failed", request_id.decode("ascii"), exc_info=error)
 

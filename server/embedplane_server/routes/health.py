@@ -9,6 +9,8 @@ from starlette.routing import Route
 from embedplane_server.lifecycle import Lifecycle
 from embedplane_server.routes.errors import NotReady
 
+PROBE_PATHS = frozenset({"/health", "/health/live", "/health/ready", "/metrics"})
+
 
 def health_routes(lifecycle: Lifecycle, registry: CollectorRegistry) -> list[Route]:
     """Return /health/live, /health/ready, /health as text-embeddings-inference has it, and /metrics."""

@@ -4,6 +4,7 @@ import numpy as np
 import openai
 import pytest
 
+from tests.support.collector import running_collector
 from tests.support.minilm import minilm_up
 from tests.support.reference import cosines, reference_model
 from tests.support.texts import texts_up_to
@@ -30,3 +31,16 @@ def test_what_was_built_is_reused(minilm):
         assert client.models.list().data[0].id == "minilm"
     assert any("is in the store" in line for line in again.told)
     assert not any("reference vectors" in line or "compiling" in line for line in again.told)
+
+
+def test_the_traces_of_a_process_arrive_before_it_ends(minilm):
+    with running_collector() as collector:
+        with (
+            minilm_up(minilm.cache, OTEL_EXPORTER_OTLP_ENDPOINT=collector.url) as served,
+            openai.OpenAI(base_url=f"{served.url}/v1", api_key="unused") as client,
+        ):
+            client.embeddings.create(model="minilm", input="one text")
+        [span] = collector.requests()
+    assert (span.name, span.attributes["embedplane.tokens"]) == ("POST /v1/embeddings", 4)
+    assert collector.below(span).keys() == {"tokenization", "queue", "inference"}
+    assert span.attributes["network.protocol.version"] == "1.1"
