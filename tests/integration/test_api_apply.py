@@ -79,7 +79,7 @@ def test_a_repair_is_applied_as_it_stands_and_taken_back(namespace: Kubectl) -> 
 
     assert "embedplane.io/repair" in first[1]["metadata"]["annotations"]
     assert "embedplane.io/repair" not in deployment["metadata"]["annotations"]
-    assert deployment["spec"]["template"] == first[1]["spec"]["template"]  # no rollout; annotations count as generations
+    assert deployment["spec"]["template"] == first[1]["spec"]["template"]  # so no rollout
 
 
 def test_defaults_of_the_api_server_and_of_the_models_agree(namespace: Kubectl) -> None:
