@@ -43,9 +43,9 @@ class Pulse:
 
 @dataclass(frozen=True)
 class Addresses:
-    """Where to listen; port 0 picks a free one."""
+    """Where to listen; port 0 picks a free one, host None means every address of both families."""
 
-    host: str
+    host: str | None
     health_port: int
     metrics_port: int
 
@@ -75,7 +75,7 @@ class HealthServer:
         for runner in self._runners:
             await runner.cleanup()
 
-    async def _listen(self, application: web.Application, host: str, port: int) -> None:
+    async def _listen(self, application: web.Application, host: str | None, port: int) -> None:
         runner = web.AppRunner(application, access_log=None)
         self._runners.append(runner)
         await runner.setup()

@@ -65,7 +65,7 @@ async def run(settings: Settings) -> None:
         loop.add_signal_handler(number, stop.set)
     metrics, pulse, queue = Metrics(), Pulse(), WorkQueue()
     health = HealthServer(pulse, metrics, lambda: metrics.queue_depth.set(queue.depth))
-    await health.start(Addresses("0.0.0.0", settings.ports.health, settings.ports.metrics))
+    await health.start(Addresses(None, settings.ports.health, settings.ports.metrics))
     try:
         async with connect(Calls(metrics.observe_call)) as cluster:
             health.started = True

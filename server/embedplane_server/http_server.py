@@ -19,7 +19,7 @@ from embedplane_server.app import Application
 from embedplane_server.errors import invalid_settings
 from embedplane_server.routes.edge import CONNECTION_OPENED
 from embedplane_server.routes.errors import HeadersTooLarge, InvalidRequest, RequestError, error_response
-from embedplane_server.settings import ServeSettings
+from embedplane_server.settings import EVERY_ADDRESS, ServeSettings
 
 BACKLOG = 2048
 MAX_HEAD_BYTES = 65_536
@@ -128,10 +128,13 @@ class DrainingServer(uvicorn.Server):
 
 
 def listen(host: str, port: int) -> socket.socket:
-    """Return a listening socket; a port that is taken is an error of the settings."""
+    """Return a listening socket, of both families for `::`; a port that is taken is an error of the settings."""
+    both = host == EVERY_ADDRESS and socket.has_dualstack_ipv6()
+    if host == EVERY_ADDRESS and not both:
+        host = "0.0.0.0"  # this machine has IPv4 only
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     try:
-        return socket.create_server((host, port), family=family, backlog=BACKLOG)
+        return socket.create_server((host, port), family=family, backlog=BACKLOG, dualstack_ipv6=both)
     except OSError as error:
         raise invalid_settings(f"cannot listen on {host}:{port}: {error.strerror}. Choose another port.") from error
 

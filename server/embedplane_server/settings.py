@@ -15,6 +15,8 @@ from embedplane_server.errors import invalid_settings
 
 PREFIX = "EMBEDPLANE_"
 ROUTE = r"^(/[A-Za-z0-9_~-][A-Za-z0-9._~-]*)+$"
+EVERY_ADDRESS = "::"
+"""IPv6's word for every address of a machine; here IPv4's are meant as well."""
 
 Backend = Literal["openvino", "tensorrt", "tensorrt-llm"]
 Precision = Literal["auto", "float32", "bfloat16", "float16"]
@@ -161,7 +163,7 @@ class ServeSettings(Settings):
     model_name: str = Field(min_length=1)
     served_model_names: Annotated[tuple[str, ...], FromJson] = Field(min_length=1)
     vector_space: str = Field(min_length=1)
-    host: str = "0.0.0.0"
+    host: str = EVERY_ADDRESS
     port: int = Field(default=8080, ge=0, le=65535)
     threads: int = Field(ge=1)
     max_batch_tokens: int | None = Field(default=None, ge=1)

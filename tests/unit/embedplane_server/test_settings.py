@@ -57,7 +57,7 @@ def test_a_gpu_engine_names_its_gpu():
 def test_a_server_has_the_contracts_defaults():
     settings = ServeSettings.from_environment(SERVE)
     assert settings.served_model_names == ("minilm", "model")
-    assert (settings.host, settings.port) == ("0.0.0.0", 8080)
+    assert (settings.host, settings.port) == ("::", 8080)
     assert settings.max_batch_tokens is None
     assert (settings.max_request_seconds, settings.max_connection_seconds, settings.drain_delay_seconds) == (
         300,
