@@ -11,12 +11,16 @@ import logging
 import os
 import sys
 import traceback
-from collections.abc import Awaitable, Callable, Mapping, MutableMapping, Sequence
+from collections.abc import Callable, Mapping, MutableMapping, Sequence
+from contextlib import nullcontext
+from functools import partial
 from pathlib import Path
+from typing import NoReturn
 
 from pydantic import ValidationError
 
 from embedplane_server import termination
+from embedplane_server.ending import on_sigterm, run_until_told
 from embedplane_server.errors import (
     ExitCode,
     PermanentError,
@@ -38,6 +42,8 @@ from embedplane_server.settings import (
 )
 
 TERMINATION_LOG = "EMBEDPLANE_TERMINATION_LOG"
+JOBS = ("fetch", "export", "build")
+STEPS = (*JOBS, "serve")
 
 # Libraries read these when they are imported: plain HTTP transfers, no reports to their makers.
 LIBRARY_SETTINGS = {
@@ -55,10 +61,11 @@ def main(arguments: Sequence[str], environment: MutableMapping[str, str]) -> int
     environment.update(LIBRARY_SETTINGS)
     parsed = _parser().parse_args(arguments)
     run: Callable[[argparse.Namespace, Mapping[str, str]], Result | int] = parsed.run
-    is_step = parsed.command in ("fetch", "export", "build", "serve")
-    log = Path(environment.get(TERMINATION_LOG, "/dev/termination-log"))
+    is_step = parsed.command in STEPS
+    log = _termination_log(environment)
     try:
-        result = run(parsed, environment)
+        with on_sigterm(partial(_end_job, environment)) if parsed.command in JOBS else nullcontext():
+            result = run(parsed, environment)
     except KeyboardInterrupt:
         return 130
     except Exception as error:
@@ -73,6 +80,19 @@ def main(arguments: Sequence[str], environment: MutableMapping[str, str]) -> int
     termination.write(log, message)
     sys.stdout.write(message + "\n")
     return ExitCode.DONE
+
+
+def _termination_log(environment: Mapping[str, str]) -> Path:
+    return Path(environment.get(TERMINATION_LOG, "/dev/termination-log"))
+
+
+def _end_job(environment: Mapping[str, str]) -> NoReturn:
+    """End a Job's process that was told to, whatever its threads do."""
+    failure = TransientError(TransientReason.INTERRUPTED, "the step was ended before it was done. It is run again.")
+    sys.stderr.write(f"{failure.reason}: {failure.message}\n")
+    sys.stderr.flush()
+    termination.write(_termination_log(environment), termination.error_message(failure))
+    os._exit(failure.exit_code)
 
 
 def _as_step_error(error: Exception) -> StepError:
@@ -127,13 +147,6 @@ def _add_compare(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--threads", type=int, default=1)
 
 
-def _step(work: Awaitable[Result]) -> Result:
-    async def run() -> Result:
-        return await work
-
-    return asyncio.run(run())
-
-
 def _configure_logging(settings: Settings) -> None:
     logging.basicConfig(level=settings.log_level.upper(), format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     for name in CHATTY_LOGGERS:
@@ -145,7 +158,7 @@ def _fetch(_: argparse.Namespace, environment: Mapping[str, str]) -> Result:
     _configure_logging(settings)
     from embedplane_server.fetch import fetch  # noqa: PLC0415 -- heavy, by need
 
-    return _step(fetch(settings, Progress(sys.stderr)))
+    return run_until_told(fetch(settings, Progress(sys.stderr)), partial(_end_job, environment))
 
 
 def _export(_: argparse.Namespace, environment: Mapping[str, str]) -> Result:
@@ -153,7 +166,7 @@ def _export(_: argparse.Namespace, environment: Mapping[str, str]) -> Result:
     _configure_logging(settings)
     from embedplane_server.export.step import export  # noqa: PLC0415 -- heavy, by need
 
-    return _step(export(settings, Progress(sys.stderr)))
+    return run_until_told(export(settings, Progress(sys.stderr)), partial(_end_job, environment))
 
 
 def _build(_: argparse.Namespace, environment: Mapping[str, str]) -> Result:
@@ -161,7 +174,7 @@ def _build(_: argparse.Namespace, environment: Mapping[str, str]) -> Result:
     _configure_logging(settings)
     from embedplane_server.builders.step import build  # noqa: PLC0415 -- heavy, by need
 
-    return _step(build(settings, Progress(sys.stderr)))
+    return run_until_told(build(settings, Progress(sys.stderr)), partial(_end_job, environment))
 
 
 def _serve(_: argparse.Namespace, environment: Mapping[str, str]) -> int:

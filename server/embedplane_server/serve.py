@@ -5,18 +5,16 @@ Nothing listens before the engine was proven, so a server that answers at all is
 
 import asyncio
 import logging
-import signal
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from types import FrameType
 from typing import NoReturn
 
 from embedplane_server.app import create_app, queue_limits
 from embedplane_server.builders.conformance import References, load_references, measure
 from embedplane_server.builders.machine import machine_class
 from embedplane_server.builders.manifest import EngineManifest, engine_entry, find_engine
+from embedplane_server.ending import on_sigterm
 from embedplane_server.engines.base import Batch, Engine
 from embedplane_server.engines.load import load_engine
 from embedplane_server.errors import (
@@ -52,7 +50,7 @@ class Loaded:
 
 def run(settings: ServeSettings, on_ready: Callable[[int], None] = lambda _: None) -> int:
     """Serve until SIGTERM or SIGINT and return the exit code; `on_ready` gets the port."""
-    with ending_on_sigterm(), configured_tracing(settings.model_name) as tracing:
+    with on_sigterm(end_at_once), configured_tracing(settings.model_name) as tracing:
         loaded = load(settings)
         application = create_app(settings, loaded.engine, loaded.tokenizer, loaded.manifest, tracing)
         with listen(settings.host, settings.port) as socket:
@@ -68,18 +66,9 @@ def run(settings: ServeSettings, on_ready: Callable[[int], None] = lambda _: Non
     return ExitCode.DONE
 
 
-@contextmanager
-def ending_on_sigterm() -> Iterator[None]:
-    """Let SIGTERM end the process until the HTTP server drains on it: a container's first process would ignore it."""
-
-    def end(_: int, __: FrameType | None) -> NoReturn:
-        raise SystemExit(ExitCode.DONE)
-
-    before = signal.signal(signal.SIGTERM, end)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)
+def end_at_once() -> NoReturn:
+    """End a process that does not serve yet; from then on the HTTP server drains on SIGTERM."""
+    raise SystemExit(ExitCode.DONE)
 
 
 def load(settings: ServeSettings) -> Loaded:

@@ -101,4 +101,5 @@ class JobReason(StrEnum):
     STORE_UNAVAILABLE = "StoreUnavailable"
     MODEL_MISSING = "ModelMissing"  # the export found no model in the store: it is fetched again
     EXPORT_MISSING = "ExportMissing"  # the build found no export in the store: it is made again
+    INTERRUPTED = "Interrupted"  # the pod was told to end before it was done
     INTERNAL_ERROR = "InternalError"

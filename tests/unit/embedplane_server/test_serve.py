@@ -15,6 +15,7 @@ from embedplane_server.app import queue_limits
 from embedplane_server.builders.conformance import References
 from embedplane_server.builders.machine import machine_class
 from embedplane_server.builders.manifest import EngineManifest, engine_entry
+from embedplane_server.ending import on_sigterm
 from embedplane_server.engines.base import Batch
 from embedplane_server.errors import PermanentError
 from embedplane_server.results import BenchmarkResult
@@ -85,7 +86,7 @@ def test_the_queue_holds_ten_seconds_of_a_fast_engine_unless_settings_say_otherw
 
 def test_a_signal_while_the_engine_is_loaded_ends_the_process_at_once():
     before = signal.getsignal(signal.SIGTERM)
-    with pytest.raises(SystemExit) as end, serve.ending_on_sigterm():
+    with pytest.raises(SystemExit) as end, on_sigterm(serve.end_at_once):
         signal.raise_signal(signal.SIGTERM)
     assert end.value.code == 0
     assert signal.getsignal(signal.SIGTERM) is before
