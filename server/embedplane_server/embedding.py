@@ -10,6 +10,7 @@ import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass
+from functools import partial
 from itertools import pairwise
 from typing import Protocol
 
@@ -26,7 +27,7 @@ from embedplane_server.refusals import (
 )
 from embedplane_server.scheduling.scheduler import Scheduler
 from embedplane_server.special_tokens import SpecialTokens
-from embedplane_server.tokenization import Side
+from embedplane_server.tokenization import Fitted, Side
 
 SHORT_CHARACTERS = 512
 """So little is tokenised at once: it takes 0.1 ms, less than handing it to a thread and back."""
@@ -51,8 +52,8 @@ class Tokenizer(Protocol):
         """Return the ids of each text, special tokens included, neither padded nor truncated."""
         ...
 
-    def cut(self, text: str, window: int, side: Side) -> list[int]:
-        """Return the ids of a text that is longer than the window, cut on a side; the special tokens stay."""
+    def fit(self, texts: Sequence[str], window: int, side: Side) -> list[Fitted]:
+        """Return each text cut to the window on a side; the special tokens stay."""
         ...
 
 
@@ -94,14 +95,10 @@ class Embedder:
         prompt = self.policy.prompts.text(options.prompt_name, options.input_type)
         started = time.perf_counter()
         prompted = [prompt + text for text in texts] if prompt else texts
-        token_ids = await self._tokenize(prompted)
-        long = self._too_long(token_ids, options)
-        if long:
-            side = options.cut_side or self._tokenizer.cut_side
-            await asyncio.get_running_loop().run_in_executor(
-                self._tokenizers, self._cut, token_ids, [(index, prompted[index]) for index in long], side
-            )
-        return await self._embed(token_ids, len(long), time.perf_counter() - started, options)
+        fitted = await self._fit(prompted, options)
+        truncated = sum(each.tokens > len(each.ids) for each in fitted)
+        seconds = time.perf_counter() - started
+        return await self._embed([each.ids for each in fitted], truncated, seconds, options)
 
     async def embed_tokens(self, token_ids: Sequence[Sequence[int]], options: Options = NO_OPTIONS) -> Embedding:
         """Embed token ids as they are: special tokens and a prompt, if any, are the caller's business.
@@ -120,9 +117,11 @@ class Embedder:
             raise PromptWithTokens("prompt_name" if options.prompt_name else "input_type")
         for ids in token_ids:
             self._check_own(ids)
-        long = frozenset(self._too_long(token_ids, options))
+        window = self.limits.max_sequence_length
+        long = frozenset(index for index, ids in enumerate(token_ids) if len(ids) > window)
         if long:
-            window, side = self.limits.max_sequence_length, options.cut_side or self._tokenizer.cut_side
+            self._check_lengths([Fitted([], len(ids)) for ids in token_ids], options)
+            side = options.cut_side or self._tokenizer.cut_side
             token_ids = [
                 self._special.cut(ids, window, side) if index in long else ids for index, ids in enumerate(token_ids)
             ]
@@ -140,19 +139,12 @@ class Embedder:
         vectors = matryoshka.fit(done.vectors, dimensions, normalize=options.normalize)
         return Embedding(vectors, lengths, truncated, tokenization_seconds, done.queue_seconds, done.inference_seconds)
 
-    def _too_long(self, token_ids: Sequence[Sequence[int]], options: Options) -> list[int]:
-        """Return which inputs have to be cut; `InputTooLong` unless the request or the policy wants that."""
-        window = self.limits.max_sequence_length
-        longest = max(map(len, token_ids))
-        if longest <= window:
-            return []
-        if not (self.policy.truncate if options.truncate is None else options.truncate):
-            raise InputTooLong(longest, window)
-        return [index for index, ids in enumerate(token_ids) if len(ids) > window]
-
-    def _cut(self, token_ids: list[list[int]], texts: Sequence[tuple[int, str]], side: Side) -> None:
-        for index, text in texts:
-            token_ids[index] = self._tokenizer.cut(text, self.limits.max_sequence_length, side)
+    def _check_lengths(self, fitted: Sequence[Fitted], options: Options) -> None:
+        """Raise `InputTooLong` for what does not fit, unless the request or the policy wants it cut."""
+        longest = max(fitted, key=lambda each: each.tokens)
+        truncate = self.policy.truncate if options.truncate is None else options.truncate
+        if longest.tokens > self.limits.max_sequence_length and not truncate:
+            raise InputTooLong(longest.tokens, self.limits.max_sequence_length, is_counted=longest.is_counted)
 
     def _decode(self, token_ids: Sequence[Sequence[int]], encoding: str) -> list[str]:
         decoder = self.policy.decoders.get(encoding)
@@ -160,14 +152,25 @@ class Embedder:
             raise UnknownTokenEncoding(encoding, (OWN_TOKENS, *self.policy.decoders))
         return [decoder.decode(ids) for ids in token_ids]
 
-    async def _tokenize(self, texts: Sequence[str]) -> list[list[int]]:
-        if sum(map(len, texts)) <= SHORT_CHARACTERS:
-            return self._tokenizer.encode(texts)
+    async def _fit(self, texts: Sequence[str], options: Options) -> list[Fitted]:
+        """Tokenise texts chunk by chunk, until there are too many tokens."""
+        fit = partial(
+            self._tokenizer.fit,
+            window=self.limits.max_sequence_length,
+            side=options.cut_side or self._tokenizer.cut_side,
+        )
         loop = asyncio.get_running_loop()
-        token_ids: list[list[int]] = []
-        for chunk in _chunks(texts):
-            token_ids += await loop.run_in_executor(self._tokenizers, self._tokenizer.encode, chunk)
-        return token_ids
+        fitted: list[Fitted] = []
+        tokens = 0
+        for chunk in chunks(texts):
+            if tokens > self.limits.max_tokens:
+                raise TooManyTokens(tokens, self.limits.max_tokens, is_counted=False)
+            at_once = len(chunk) == len(texts) and sum(map(len, texts)) <= SHORT_CHARACTERS
+            found = fit(chunk) if at_once else await loop.run_in_executor(self._tokenizers, fit, chunk)
+            self._check_lengths(found, options)
+            fitted += found
+            tokens += sum(len(each.ids) for each in found)
+        return fitted
 
     def _check_count(self, inputs: Sequence[object]) -> None:
         if not inputs:
@@ -183,7 +186,7 @@ class Embedder:
             raise ForeignTokens(expected)
 
 
-def _chunks(texts: Sequence[str]) -> Iterator[Sequence[str]]:
+def chunks(texts: Sequence[str]) -> Iterator[Sequence[str]]:
     """Cut texts into runs of about `TOKENIZER_CHUNK_CHARACTERS`."""
     cuts, size = [0], 0
     for index, text in enumerate(texts):

@@ -4,6 +4,7 @@ RequestRefused           `param` names the field, by OpenAI's name for it
 ├── EmptyInput           nothing to embed
 ├── TooManyInputs
 ├── InputTooLong         one input is longer than the model's window
+│   └── TextTooLong      one text has more characters than are looked at
 ├── TooManyTokens        all inputs together
 ├── ForeignTokens        token ids that are not the served model's
 ├── UnknownTokenEncoding token ids of a tokenizer that this server cannot read
@@ -38,20 +39,33 @@ class TooManyInputs(RequestRefused):
 
 
 class InputTooLong(RequestRefused):
-    """OpenAI's wording: clients match on it."""
+    """OpenAI's wording: clients match on it. `is_counted` is False where there are at least so many tokens."""
 
-    def __init__(self, tokens: int, window: int) -> None:
+    def __init__(self, tokens: int, window: int, *, is_counted: bool = True) -> None:
+        requested = tokens if is_counted else f"at least {tokens}"
         super().__init__(
-            f"This model's maximum context length is {window} tokens, however you requested {tokens} tokens "
-            f"({tokens} in your prompt; 0 for the completion). Please reduce your prompt; or completion length."
+            f"This model's maximum context length is {window} tokens, however you requested {requested} tokens "
+            f"({requested} in your prompt; 0 for the completion). Please reduce your prompt; or completion length."
+        )
+
+
+class TextTooLong(InputTooLong):
+    """Nearly nothing but spaces, or words that no vocabulary knows: it might fit, but finding out costs too much."""
+
+    def __init__(self, characters: int, limit: int, window: int) -> None:
+        RequestRefused.__init__(
+            self,
+            f"This model's maximum context length is {window} tokens, for which at most {limit} characters of a text "
+            f"are read, however you requested {characters} characters. Please reduce your prompt.",
         )
 
 
 class TooManyTokens(RequestRefused):
-    """OpenAI's wording: clients match on it."""
+    """OpenAI's wording: clients match on it. `is_counted` is False where there are at least so many tokens."""
 
-    def __init__(self, tokens: int, limit: int) -> None:
-        super().__init__(f"Requested {tokens} tokens, max {limit} tokens per request")
+    def __init__(self, tokens: int, limit: int, *, is_counted: bool = True) -> None:
+        requested = tokens if is_counted else f"at least {tokens}"
+        super().__init__(f"Requested {requested} tokens, max {limit} tokens per request")
 
 
 class ForeignTokens(RequestRefused):

@@ -3,12 +3,17 @@
 import asyncio
 from collections.abc import Sequence
 from concurrent.futures import Executor
+from functools import partial
 from typing import Protocol
 
+from embedplane_server.embedding import chunks
 from embedplane_server.options import RequestLimits
 from embedplane_server.prompts import Prompts
-from embedplane_server.refusals import EmptyInput, ForeignTokens, TooManyInputs
-from embedplane_server.tokenization import Token
+from embedplane_server.refusals import EmptyInput, ForeignTokens, TooManyInputs, TooManyTokens
+from embedplane_server.tokenization import Fitted, Side, Token
+
+MOST_TOKENS = 65_536
+"""More is nothing that anybody looks at, and takes ten times the memory of the text."""
 
 
 class Speller(Protocol):
@@ -17,6 +22,10 @@ class Speller(Protocol):
     @property
     def vocabulary_size(self) -> int:
         """Ids are smaller than this."""
+        ...
+
+    def fit(self, texts: Sequence[str], window: int, side: Side) -> list[Fitted]:
+        """Return each text cut to the window on a side; the special tokens stay."""
         ...
 
     def tokens(self, texts: Sequence[str], *, special: bool) -> list[list[Token]]:
@@ -34,6 +43,7 @@ class Spelling:
     def __init__(self, speller: Speller, limits: RequestLimits, prompts: Prompts, threads: Executor) -> None:
         self._speller = speller
         self._limits = limits
+        self._most_tokens = min(limits.max_tokens, MOST_TOKENS)
         self._prompts = prompts
         self._threads = threads
 
@@ -41,13 +51,27 @@ class Spelling:
         """Return the tokens of each text, the prompt before it as when it is embedded."""
         self._check_count(texts)
         prompt = self._prompts.text(prompt_name)
-        prompted = [prompt + text for text in texts]
         loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(self._threads, lambda: self._speller.tokens(prompted, special=special))
+        found: list[list[Token]] = []
+        room = self._most_tokens
+        for chunk in chunks([prompt + text for text in texts]):
+            spell = partial(self._spell, chunk, special=special, room=room)
+            found += await loop.run_in_executor(self._threads, spell)
+            room = self._most_tokens - sum(map(len, found))
+        return found
+
+    def _spell(self, texts: Sequence[str], *, special: bool, room: int) -> list[list[Token]]:
+        """Return the tokens of texts unless they are more than there is room for, which is found out without them."""
+        fitted = self._speller.fit(texts, max(room, 1), "right")
+        if (tokens := sum(each.tokens for each in fitted)) > room:
+            raise TooManyTokens(self._most_tokens - room + tokens, self._most_tokens, is_counted=False)
+        return self._speller.tokens(texts, special=special)
 
     async def texts(self, token_ids: Sequence[Sequence[int]], *, skip_special: bool) -> list[str]:
         """Return the text of each list of ids."""
         self._check_count(token_ids)
+        if (tokens := sum(map(len, token_ids))) > self._limits.max_tokens:
+            raise TooManyTokens(tokens, self._limits.max_tokens)
         size = self._speller.vocabulary_size
         if any(token_id >= size for ids in token_ids for token_id in ids):
             raise ForeignTokens(f"ids must be less than {size}")

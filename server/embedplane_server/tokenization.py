@@ -1,18 +1,29 @@
 """Texts to token ids, exactly as sentence-transformers makes them for the same model.
 
 Wraps the `tokenizers` library; what a tokenizer.json says about padding and lengths is not used: a server decides that
-itself. Knows no HTTP, no queue and no prompts.
+itself. How little of a very long text is looked at stands in `long_texts.py`. Knows no HTTP, no queue and no prompts.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
 
 import tokenizers
 
-Side = Literal["left", "right"]
-"""The end of a text that falls away when it is cut."""
+from embedplane_server.long_texts import Piece, Side, first_look, last_look
+from embedplane_server.refusals import TextTooLong
+
+__all__ = ["Fitted", "Side", "Token", "Tokenizer", "load_tokenizer"]
+
+
+@dataclass(frozen=True, slots=True)
+class Fitted:
+    """A text cut to a window: its ids, special tokens included, and what it has without the cut."""
+
+    ids: list[int]
+    tokens: int
+    is_counted: bool = True
+    """Whether it has exactly so many tokens; of a very long text it is known that it has at least so many."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,13 +59,42 @@ class Tokenizer:
 
     def encode_within(self, texts: Sequence[str], window: int) -> list[list[int]]:
         """Return the ids of each text, cut to the window as sentence-transformers cuts them."""
-        pairs = zip(self.encode(texts), texts, strict=True)
-        return [ids if len(ids) <= window else self.cut(text, window, self.cut_side) for ids, text in pairs]
+        return [fitted.ids for fitted in self.fit(texts, window, self.cut_side)]
 
-    def cut(self, text: str, window: int, side: Side) -> list[int]:
-        """Return the ids of a text that is longer than the window, cut on a side; the special tokens stay."""
-        # Cut before the special tokens are added, as the library's own truncation does.
+    def fit(self, texts: Sequence[str], window: int, side: Side) -> list[Fitted]:
+        """Return each text cut to the window on a side; the special tokens stay.
+
+        Of a text that is much longer than the window only one end is tokenised, with the same result. Raises
+        `TextTooLong` for one that might fit into the window, but has too many characters to find out.
+        """
+        look = first_look(window)
+        short = iter(self.encode([text for text in texts if len(text) <= look]))
+        return [
+            self._fit_whole(text, next(short), window, side)
+            if len(text) <= look
+            else self._fit_long(text, window, side)
+            for text in texts
+        ]
+
+    def _fit_whole(self, text: str, ids: list[int], window: int, side: Side) -> Fitted:
+        if len(ids) <= window:
+            return Fitted(ids, len(ids))
         encoding = self._tokenizer.encode(text, add_special_tokens=False)
+        return Fitted(self._cut(encoding, window, side), len(ids))
+
+    def _fit_long(self, text: str, window: int, side: Side) -> Fitted:
+        look = first_look(window)
+        while look < min(len(text), last_look(window)):
+            piece = Piece(self._tokenizer, text, look, side)
+            if (least := piece.settled + self._special_tokens) > window:
+                return Fitted(self._cut(piece.encoding, window, side), least, is_counted=False)
+            look *= 2
+        if len(text) > last_look(window):
+            raise TextTooLong(len(text), last_look(window), window)
+        return self._fit_whole(text, self.encode([text])[0], window, side)
+
+    def _cut(self, encoding: tokenizers.Encoding, window: int, side: Side) -> list[int]:
+        # Cut before the special tokens are added, as the library's own truncation does.
         encoding.truncate(max(window - self._special_tokens, 0), direction=side)
         return list(self._tokenizer.post_process(encoding).ids)
 

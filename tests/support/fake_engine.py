@@ -15,7 +15,7 @@ from embedplane_server.errors import EngineError
 from embedplane_server.model import ModelDescription
 from embedplane_server.results import BenchmarkResult, ConformanceResult
 from embedplane_server.settings import ServeSettings
-from embedplane_server.tokenization import Side, Token
+from embedplane_server.tokenization import Fitted, Side, Token
 
 DIMENSIONS = 8
 WINDOW = 64
@@ -33,9 +33,13 @@ class FakeTokenizer:
     def encode(self, texts: Sequence[str]) -> list[list[int]]:
         return [[FIRST, *(self._id(word) for word in text.split()), LAST] for text in texts]
 
-    def cut(self, text: str, window: int, side: Side) -> list[int]:
-        ids = [self._id(word) for word in text.split()]
-        return [FIRST, *(ids[: window - 2] if side == "right" else ids[len(ids) - window + 2 :]), LAST]
+    def fit(self, texts: Sequence[str], window: int, side: Side) -> list[Fitted]:
+        return [Fitted(self._cut(ids, window, side), len(ids)) for ids in self.encode(texts)]
+
+    def _cut(self, ids: list[int], window: int, side: Side) -> list[int]:
+        if len(ids) <= window:
+            return ids
+        return [FIRST, *(ids[1 : window - 1] if side == "right" else ids[len(ids) - window + 1 : -1]), LAST]
 
     def tokens(self, texts: Sequence[str], *, special: bool) -> list[list[Token]]:
         return [self._tokens(text, special) for text in texts]

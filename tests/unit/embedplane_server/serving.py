@@ -7,14 +7,25 @@ from typing import Any
 import httpx
 import numpy as np
 
+from embedplane_server.app import ServingTokenizer, create_app
+from embedplane_server.builders.manifest import EngineManifest
 from embedplane_server.engines.base import Vectors
-from tests.support.fake_engine import FakeEngine, FakeTokenizer, engine_manifest, fake_application, vector_of
+from tests.support.fake_engine import FakeEngine, FakeTokenizer, engine_manifest, serve_settings, vector_of
 
 
 @asynccontextmanager
 async def served(model: dict[str, Any] | None = None, **settings: Any) -> AsyncIterator[httpx.AsyncClient]:
     """Serve a model with these changes under these settings."""
-    application = fake_application(FakeEngine(), engine_manifest(**(model or {})), **settings)
+    async with client_of(FakeEngine(), FakeTokenizer(), engine_manifest(**(model or {})), **settings) as client:
+        yield client
+
+
+@asynccontextmanager
+async def client_of(
+    engine: FakeEngine, tokenizer: ServingTokenizer, manifest: EngineManifest, **settings: Any
+) -> AsyncIterator[httpx.AsyncClient]:
+    """Serve an engine with a tokenizer of the test's own."""
+    application = create_app(serve_settings(**settings), engine, tokenizer, manifest)
     async with application.running():
         transport = httpx.ASGITransport(application.asgi)
         async with httpx.AsyncClient(transport=transport, base_url="http://server") as client:
