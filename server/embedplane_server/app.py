@@ -23,6 +23,7 @@ from embedplane_server.lifecycle import Lifecycle
 from embedplane_server.metrics import Identity, Metrics
 from embedplane_server.options import Policy, RequestLimits
 from embedplane_server.policies import serving_policy
+from embedplane_server.routes.body import Bodies
 from embedplane_server.routes.cohere import Cohere
 from embedplane_server.routes.cors import with_cors
 from embedplane_server.routes.default_route import check_free, default_paths
@@ -61,6 +62,8 @@ class Application:
     lifecycle: Lifecycle
     scheduler: Scheduler
     metrics: Metrics
+    stop_reading: Callable[[], None]
+    """Give up requests that are still arriving; called when the server is about to end."""
     routes: Sequence[tuple[str, str]]
     """Method and path of everything it answers, as the OpenAPI document lists it."""
 
@@ -98,7 +101,8 @@ def create_app(
     embedder = Embedder(tokenizer, scheduler, limits.request, policy, tokenizers)
     info = served_info(served, policy, limits)
     keys = ApiKeys(settings.api_keys_files) if settings.api_keys_files else None
-    door = Door(served, embedder, metrics, settings.max_request_seconds)
+    bodies = Bodies(limits.request.max_bytes, settings.max_body_seconds)
+    door = Door(served, embedder, metrics, bodies, settings.max_request_seconds)
     spelling = Spelling(tokenizer, limits.request, policy.prompts, tokenizers)
     further = default_paths(settings.default_route)
     routes = [
@@ -117,7 +121,7 @@ def create_app(
     traced = with_traces(edge, tracing, served.name, {*edge_settings.known_paths, *further})
     listed = [*_listed(routes), *(("POST", path) for path in further)]
     asgi = with_cors(traced, settings.cors_origins)
-    return Application(asgi, running, lifecycle, scheduler, metrics, listed)
+    return Application(asgi, running, lifecycle, scheduler, metrics, bodies.give_up, listed)
 
 
 def _router(routes: list[Route], running: Callable[[], AbstractAsyncContextManager[None]]) -> FastAPI:

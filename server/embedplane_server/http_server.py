@@ -4,6 +4,7 @@ The only module that knows uvicorn. Its signal handling is replaced: a signal st
 the server at once.
 """
 
+import asyncio
 import math
 import signal
 import socket
@@ -18,11 +19,13 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from embedplane_server.app import Application
 from embedplane_server.errors import invalid_settings
 from embedplane_server.routes.edge import CONNECTION_OPENED
-from embedplane_server.routes.errors import HeadersTooLarge, InvalidRequest, RequestError, error_response
+from embedplane_server.routes.errors import HeadersTooLarge, HeadTooSlow, InvalidRequest, RequestError, error_response
 from embedplane_server.settings import EVERY_ADDRESS, ServeSettings
 
 BACKLOG = 2048
 MAX_HEAD_BYTES = 65_536
+HEAD_SECONDS = 30
+"""So long the path and headers of a request may take once they have begun."""
 IDLE_CONNECTION_SECONDS = 75
 """Longer than clients and proxies keep theirs, so that they close idle connections, not we under a new request."""
 
@@ -40,6 +43,14 @@ class AgingConnection(HttpToolsProtocol):
         self._head_bytes = 0
         self._unfinished_bytes = 0
         self._in_head = False
+        self._head_timer: asyncio.TimerHandle | None = None
+        # uvicorn waits for ever for a first request.
+        self.timeout_keep_alive_task = self.loop.call_later(self.timeout_keep_alive, self.timeout_keep_alive_handler)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Forget its head."""
+        self._end_head()
+        super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
         """Refuse a head that does not end."""
@@ -48,6 +59,8 @@ class AgingConnection(HttpToolsProtocol):
         self._unfinished_bytes = self._unfinished_bytes + len(data) if was_in_head and self._in_head else 0
         if self._unfinished_bytes > MAX_HEAD_BYTES and not self.transport.is_closing():
             self.send_400_response("")
+        if self._in_head and self._head_timer is None:
+            self._head_timer = self.loop.call_later(HEAD_SECONDS, self._refuse_slow_head)
 
     def on_message_begin(self) -> None:
         """Pass it on with each request."""
@@ -68,7 +81,7 @@ class AgingConnection(HttpToolsProtocol):
 
     def on_headers_complete(self) -> None:
         """Note that the rest is body."""
-        self._in_head = False
+        self._end_head()
         super().on_headers_complete()
 
     def send_400_response(self, msg: str) -> None:
@@ -76,6 +89,13 @@ class AgingConnection(HttpToolsProtocol):
         error: RequestError = InvalidRequest(msg)
         if max(self._head_bytes, self._unfinished_bytes) > MAX_HEAD_BYTES:
             error = HeadersTooLarge(f"The path and headers of a request may have at most {MAX_HEAD_BYTES} bytes.")
+        self._refuse(error)
+
+    def _refuse_slow_head(self) -> None:
+        if not self.transport.is_closing():
+            self._refuse(HeadTooSlow(f"The path and headers did not arrive within {HEAD_SECONDS:g} seconds."))
+
+    def _refuse(self, error: RequestError) -> None:
         answer = error_response(error, "", "")
         answer.headers["connection"] = "close"
         status = HTTPStatus(answer.status_code)
@@ -83,6 +103,12 @@ class AgingConnection(HttpToolsProtocol):
         first = b"HTTP/1.1 %d %b\r\n" % (status, status.phrase.encode("ascii"))
         self.transport.write(first + head + b"\r\n" + bytes(answer.body))
         self.transport.close()
+
+    def _end_head(self) -> None:
+        self._in_head = False
+        if self._head_timer is not None:
+            self._head_timer.cancel()
+            self._head_timer = None
 
     def _count(self, size: int) -> None:
         self._head_bytes += size
@@ -119,6 +145,11 @@ class DrainingServer(uvicorn.Server):
         self._application.lifecycle.begin_draining()
         if self._stop_at is None:
             self._stop_at = time.monotonic() + self._drain_seconds
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Finish what was asked; what is still being sent is not waited for."""
+        self._application.stop_reading()
+        await super().shutdown(sockets)
 
     async def on_tick(self, counter: int) -> bool:
         """Look ten times a second whether it is time to stop."""

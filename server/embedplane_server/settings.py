@@ -169,6 +169,7 @@ class ServeSettings(Settings):
     max_batch_tokens: int | None = Field(default=None, ge=1)
     max_queued_tokens: int | None = Field(default=None, ge=1)
     max_request_seconds: float = Field(default=300, gt=0)
+    max_body_seconds: float = Field(default=60, gt=0)
     max_connection_seconds: float = Field(default=60, gt=0)
     drain_delay_seconds: float = Field(default=10, ge=0)
     minimum_cosine: float = Field(default=0.999, gt=0, le=1)

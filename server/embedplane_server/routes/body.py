@@ -6,35 +6,72 @@ from contextlib import asynccontextmanager
 
 from starlette.requests import ClientDisconnect, Request
 
-from embedplane_server.routes.errors import BodyTooLarge, ClientLeft, TimeIsUp
+from embedplane_server.routes.errors import BodyTooLarge, BodyTooSlow, ClientLeft, TimeIsUp
+from embedplane_server.scheduling.errors import ShuttingDown
 
 DISCARDED_BODIES = 4
 """So many times the limit is read and thrown away before the answer, so that the client gets to read that answer."""
 
 
-async def read_body(request: Request, max_bytes: int) -> bytes:
-    """Return the body; one that is too large is read without being kept, then refused."""
-    chunks: list[bytes] = []
-    size = 0
-    try:
+class Bodies:
+    """Reads the bodies of requests, each within limits of size and time."""
+
+    def __init__(self, max_bytes: int, max_seconds: float) -> None:
+        self._max_bytes = max_bytes
+        self._max_seconds = max_seconds
+        self._limits: set[asyncio.Timeout] = set()
+        self._is_ending = False
+
+    async def read(self, request: Request) -> bytes:
+        """Return the body; one that is too large is read without being kept, then refused."""
+        try:
+            async with asyncio.timeout(0 if self._is_ending else self._max_seconds) as limit:
+                self._limits.add(limit)
+                try:
+                    return await self._read(request)
+                finally:
+                    self._limits.discard(limit)
+        except ClientDisconnect as error:
+            raise ClientLeft("The client left before its request was complete.") from error
+        except TimeoutError as error:
+            if self._is_ending:
+                raise ShuttingDown from error
+            raise BodyTooSlow(
+                f"The request body did not arrive within the {self._max_seconds:g} seconds that this server gives it. "
+                "Send fewer inputs in one request."
+            ) from error
+
+    def give_up(self) -> None:
+        """Wait no longer for what is still to come: the server ends."""
+        self._is_ending = True
+        now = asyncio.get_running_loop().time()
+        for limit in self._limits:
+            limit.reschedule(now)
+
+    async def _read(self, request: Request) -> bytes:
+        chunks: list[bytes] = []
+        size = 0
         async for chunk in request.stream():
             size += len(chunk)
-            if size <= max_bytes:
+            if size <= self._max_bytes:
                 chunks.append(chunk)
             else:
                 chunks.clear()
-            if size > max_bytes * DISCARDED_BODIES:
+            if size > self._max_bytes * DISCARDED_BODIES:
                 break
-    except ClientDisconnect as error:
-        raise ClientLeft("The client left before its request was complete.") from error
-    if size > max_bytes:
-        raise BodyTooLarge(f"The request body is larger than {max_bytes} bytes. Send fewer inputs in one request.")
-    return b"".join(chunks)
+        if size > self._max_bytes:
+            raise BodyTooLarge(
+                f"The request body is larger than {self._max_bytes} bytes. Send fewer inputs in one request."
+            )
+        return b"".join(chunks)
 
 
 @asynccontextmanager
-async def while_wanted(request: Request, max_seconds: float) -> AsyncIterator[None]:
-    """Cancel what is inside when the client leaves or the time is up; the body must have been read before."""
+async def while_wanted(request: Request, seconds: float, spent: float) -> AsyncIterator[None]:
+    """Cancel what is inside when the client leaves or the time is up; the body must have been read before.
+
+    `seconds` are the whole request's, `spent` is what it has taken of them so far.
+    """
     left = False
 
     async def watch() -> None:
@@ -45,7 +82,7 @@ async def while_wanted(request: Request, max_seconds: float) -> AsyncIterator[No
         limit.reschedule(asyncio.get_running_loop().time())
 
     try:
-        async with asyncio.timeout(max_seconds) as limit:
+        async with asyncio.timeout(max(seconds - spent, 0)) as limit:
             watcher = asyncio.create_task(watch())
             try:
                 yield
@@ -55,5 +92,5 @@ async def while_wanted(request: Request, max_seconds: float) -> AsyncIterator[No
         if left:
             raise ClientLeft("The client left before its answer was ready.") from error
         raise TimeIsUp(
-            f"The request took longer than the {max_seconds:g} seconds that this server gives it. Send fewer inputs."
+            f"The request took longer than the {seconds:g} seconds that it has. Send fewer inputs in one request."
         ) from error

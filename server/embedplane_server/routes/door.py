@@ -6,6 +6,7 @@ metrics.
 
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from typing import cast
 
@@ -16,8 +17,8 @@ from embedplane_server.embedding import Embedder, Embedding
 from embedplane_server.metrics import Metrics
 from embedplane_server.options import Options
 from embedplane_server.refusals import EmptyInput
-from embedplane_server.routes.body import read_body, while_wanted
-from embedplane_server.routes.errors import UnknownModel, VectorSpaceMismatch
+from embedplane_server.routes.body import Bodies, while_wanted
+from embedplane_server.routes.errors import InvalidRequest, UnknownModel, VectorSpaceMismatch
 from embedplane_server.routes.traced import note_embedding
 from embedplane_server.schemas.openai import Input
 from embedplane_server.served import ServedModel
@@ -25,6 +26,7 @@ from embedplane_server.tracing.request_trace import TRACE
 
 VECTOR_SPACE_HEADER = "x-embedplane-vector-space"
 TRUNCATED_HEADER = "x-embedplane-truncated"
+TIMEOUT_HEADER = "x-embedplane-timeout-ms"
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,12 +36,13 @@ class Door:
     served: ServedModel
     embedder: Embedder
     metrics: Metrics
+    bodies: Bodies
     max_seconds: float
 
     async def open(self, request: Request) -> "Call":
         """Begin to serve a request: its body is read, nothing is checked yet."""
         started = time.perf_counter()
-        return Call(self, request, started, await read_body(request, self.embedder.limits.max_bytes))
+        return Call(self, request, started, await self.bodies.read(request))
 
     def check_name(self, name: str) -> None:
         """Refuse a model that is not served here."""
@@ -66,12 +69,19 @@ class Call:
         many = not isinstance(inputs, str) and not (inputs and isinstance(inputs[0], int))
         self._door.metrics.tei.asked(len(inputs) if many else 1, batch=many)
         begun = time.time_ns()
-        async with while_wanted(self._request, self._door.max_seconds):
+        async with self.wanted():
             done = await self._embed(inputs, options)
         if (trace := self._request.scope.get(TRACE)) is not None:
             note_embedding(trace, done, begun)
         self._door.metrics.tei.answered(done.lengths, batch=many)
         return done
+
+    def wanted(self) -> AbstractAsyncContextManager[None]:
+        """Cancel what is inside when nobody waits for it any more, or the time is up that the client or we give it."""
+        seconds = self._door.max_seconds
+        if (asked := self._request.headers.get(TIMEOUT_HEADER)) is not None:
+            seconds = min(seconds, _milliseconds(asked) / 1000)
+        return while_wanted(self._request, seconds, self.seconds)
 
     def answer(self, content: bytes, done: Embedding, extra: Mapping[str, str] | None = None) -> Response:
         """Return the answer, with what it took in its headers and in the metrics."""
@@ -126,3 +136,11 @@ class Call:
                 f"{matryoshka.space_name(dimensions)}. Vectors of two spaces cannot be compared: embed the documents "
                 "again, or ask for the model and the dimensions that they were made with."
             )
+
+
+def _milliseconds(text: str) -> int:
+    if not (text.isascii() and text.isdigit() and 0 < len(text) < 10 and int(text)):
+        raise InvalidRequest(
+            f"Invalid value for the header '{TIMEOUT_HEADER}': {text[:20]!r}. Send whole milliseconds, at least 1."
+        )
+    return int(text)

@@ -28,7 +28,7 @@ Handler = Callable[[Request], Awaitable[Response]]
 logger = logging.getLogger(__name__)
 
 REQUEST_ID = re.compile(rb"[\x21-\x7e]{1,128}")
-CLOSING_STATUSES = frozenset({413, 429, 503})
+CLOSING_STATUSES = frozenset({408, 413, 429, 503})
 VECTOR_SPACE = b"x-embedplane-vector-space"
 CONNECTION_OPENED = "connection_opened"
 """Key of the ASGI state under which the HTTP server notes when the connection was opened (time.monotonic)."""

@@ -1,6 +1,6 @@
 """Every failure's HTTP status, OpenAI type and code, in one table. What the body looks like is in `error_bodies.py`.
 
-Transient failures are 429, 500, 503 or 504, because clients retry those; what must be changed first is another 4xx.
+Transient failures are 408, 429, 500, 503 or 504: clients retry those. What must be changed first is another 4xx.
 """
 
 import math
@@ -61,8 +61,16 @@ class BodyTooLarge(RequestError):  # noqa: N818 -- reads as the fact it states
     """More bytes than any request needs."""
 
 
+class HeadTooSlow(RequestError):  # noqa: N818 -- reads as the fact it states
+    """A request whose path and headers do not end."""
+
+
+class BodyTooSlow(RequestError):  # noqa: N818 -- reads as the fact it states
+    """A request whose body does not end."""
+
+
 class TimeIsUp(RequestError):  # noqa: N818 -- reads as the fact it states
-    """The request took longer than the server gives it."""
+    """The request took longer than the server, or its client, gives it."""
 
 
 class ClientLeft(RequestError):  # noqa: N818 -- reads as the fact it states
@@ -97,6 +105,8 @@ VERDICTS: Mapping[type[Exception], Verdict] = {
     Unauthorized: Verdict(401, "unauthorized", code="invalid_api_key"),
     NotOffered: Verdict(404, "not_offered", code="not_offered"),
     UnknownModel: Verdict(404, "unknown_model", code="model_not_found"),
+    HeadTooSlow: Verdict(408, "head_too_slow", code="request_too_slow"),
+    BodyTooSlow: Verdict(408, "body_too_slow", code="request_too_slow"),
     VectorSpaceMismatch: Verdict(412, "vector_space_mismatch", code="vector_space_mismatch"),
     BodyTooLarge: Verdict(413, "body_too_large", code="request_too_large"),
     HeadersTooLarge: Verdict(431, "headers_too_large", code="headers_too_large"),

@@ -43,9 +43,9 @@ class Operation:
         return 412 in self.statuses
 
 
-EMBEDDING_FAILURES = (400, 404, 412, 413, 429, 499, 500, 503, 504)
-TEI_FAILURES = (400, 412, 413, 422, 429, 499, 500, 503, 504)
-SPELLING_FAILURES = (400, 413, 422)
+EMBEDDING_FAILURES = (400, 404, 408, 412, 413, 429, 499, 500, 503, 504)
+TEI_FAILURES = (400, 408, 412, 413, 422, 429, 499, 500, 503, 504)
+SPELLING_FAILURES = (400, 408, 413, 422, 499, 503, 504)
 
 
 def embeddings_operation(path: str) -> Operation:
@@ -126,6 +126,7 @@ FAILURES = {
     400: "The request is wrong; the message says what to change",
     401: "No API key, or one that is not known (only where the server has keys)",
     404: "No such model or route",
+    408: "The body did not arrive in time",
     412: "The request pins another vector space",
     413: "The body is too large",
     422: "The request is wrong; the message says what to change",
@@ -133,5 +134,5 @@ FAILURES = {
     499: "The client left",
     500: "The engine failed, or the server",
     503: "The server does not want requests now; `Retry-After` says when to come again",
-    504: "The request took longer than the server gives it",
+    504: "The request took longer than the server, or its `x-embedplane-timeout-ms`, gives it",
 }

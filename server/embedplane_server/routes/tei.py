@@ -8,7 +8,6 @@ from starlette.routing import Route
 from embedplane_server.embedding import Embedding
 from embedplane_server.options import Options
 from embedplane_server.refusals import EmptyInput
-from embedplane_server.routes.body import read_body
 from embedplane_server.routes.door import Call, Door
 from embedplane_server.routes.errors import NotOffered
 from embedplane_server.routes.parsing import parse
@@ -73,17 +72,21 @@ class Tei:
 
     async def tokenize(self, request: Request) -> Response:
         """Return the tokens of texts."""
-        body = parse(TokenizeRequest, await read_body(request, self._door.embedder.limits.max_bytes))
+        call = await self._door.open(request)
+        body = parse(TokenizeRequest, call.body)
         texts = [body.inputs] if isinstance(body.inputs, str) else body.inputs
-        found = await self._spelling.tokens(texts, special=body.add_special_tokens, prompt_name=body.prompt_name)
+        async with call.wanted():
+            found = await self._spelling.tokens(texts, special=body.add_special_tokens, prompt_name=body.prompt_name)
         return Response(orjson.dumps(found), media_type="application/json")
 
     async def decode(self, request: Request) -> Response:
         """Return the texts of token ids."""
-        body = parse(DecodeRequest, await read_body(request, self._door.embedder.limits.max_bytes))
+        call = await self._door.open(request)
+        body = parse(DecodeRequest, call.body)
         many = [ids for ids in body.ids if isinstance(ids, list)]
         one = [token_id for token_id in body.ids if isinstance(token_id, int)]
-        texts = await self._spelling.texts([one] if one else many, skip_special=body.skip_special_tokens)
+        async with call.wanted():
+            texts = await self._spelling.texts([one] if one else many, skip_special=body.skip_special_tokens)
         return Response(orjson.dumps(texts), media_type="application/json")
 
     async def refuse(self, request: Request) -> Response:

@@ -1,0 +1,83 @@
+"""A request that does not arrive in time is told so, and neither it nor an idle connection holds the server up."""
+
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import httpx
+import pytest
+
+from embedplane_server import http_server
+from tests.support.fake_server import RunningServer, running_server
+from tests.support.waiting import wait_for
+
+HEAD = b"POST %b HTTP/1.1\r\nhost: x\r\ncontent-length: 1000\r\n\r\n"
+
+
+@contextmanager
+def sending(server: RunningServer, start: bytes) -> Iterator[socket.socket]:
+    """Send the start of a request, and no more."""
+    with socket.create_connection(("127.0.0.1", server.port), timeout=10) as client:
+        client.sendall(start)
+        yield client
+
+
+def read_to_end(client: socket.socket) -> bytes:
+    answer = b""
+    while part := client.recv(4096):
+        answer += part
+    return answer
+
+
+@pytest.mark.parametrize("path", [b"/v1/embeddings", b"/embed", b"/tokenize", b"/decode", b"/v2/embed", b"/api/embed"])
+def test_a_body_that_stalls_gets_408_and_its_connection_is_closed(path):
+    with running_server(max_body_seconds=0.2) as server, sending(server, HEAD % path + b'{"input"') as client:
+        answer = read_to_end(client)
+        assert answer.startswith(b"HTTP/1.1 408 ")
+        assert b"connection: close" in answer
+        assert b"did not arrive within the 0.2 seconds" in answer
+        assert 'reason="body_too_slow"' in httpx.get(f"{server.url}/metrics").text
+
+
+def test_a_body_that_drips_gets_408_too():
+    with running_server(max_body_seconds=0.3) as server, sending(server, HEAD % b"/embed") as client:
+
+        def is_refused() -> bool:
+            client.sendall(b" ")
+            client.settimeout(0.05)
+            try:
+                return client.recv(4096).startswith(b"HTTP/1.1 408 ")
+            except TimeoutError:
+                return False
+
+        wait_for("it is refused", is_refused, within=10, pause=0.001)
+
+
+def test_a_stalled_body_does_not_hold_up_the_drain():
+    with running_server(drain_delay_seconds=0.1) as server, sending(server, HEAD % b"/v1/embeddings") as client:
+        wait_for("it is being read", lambda: server.server.server_state.tasks, within=10, pause=0.01)
+        server.server.begin_draining()
+        answer = read_to_end(client)
+        assert answer.startswith(b"HTTP/1.1 503 ")
+        assert b"retry-after" in answer
+        server.thread.join(10)
+        assert not server.thread.is_alive()
+
+
+def test_a_head_that_stalls_gets_408(monkeypatch):
+    monkeypatch.setattr(http_server, "HEAD_SECONDS", 0.2)
+    with running_server() as server, sending(server, b"POST /v1/embeddings HTTP/1.1\r\nhost:") as client:
+        assert read_to_end(client).startswith(b"HTTP/1.1 408 ")
+
+
+def test_a_head_in_pieces_is_no_slow_head(monkeypatch):
+    monkeypatch.setattr(http_server, "HEAD_SECONDS", 5)
+    with running_server() as server, sending(server, b"GET /health/live HTTP/1.1\r\n") as client:
+        client.sendall(b"host: x\r\nconnection: close\r\n\r\n")
+        assert read_to_end(client).startswith(b"HTTP/1.1 200 ")
+
+
+def test_a_connection_that_asks_nothing_is_closed(monkeypatch):
+    monkeypatch.setattr(http_server, "IDLE_CONNECTION_SECONDS", 1)
+    with running_server() as server, sending(server, b"") as client:
+        assert read_to_end(client) == b""
