@@ -7,7 +7,6 @@ The hub itself is in `hub.py`, which files a model has in `model/files.py`.
 import asyncio
 import fcntl
 import hashlib
-import json
 import re
 import shutil
 import tempfile
@@ -17,14 +16,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import get_args
 
+from pydantic import ValidationError
+
 from embedplane_server.builders.machine import machine_class
 from embedplane_server.builders.manifest import backend_version, engine_key, find_engine
 from embedplane_server.errors import (
     NoEngineError,
     PermanentError,
     PermanentReason,
-    StepError,
-    TransientReason,
     invalid_settings,
 )
 from embedplane_server.export.manifest import export_key, find_export
@@ -35,6 +34,7 @@ from embedplane_server.model.files import configuration_files, weight_files
 from embedplane_server.progress import Progress
 from embedplane_server.results import BuildResult, FetchResult, vector_space_result
 from embedplane_server.settings import EngineSettings, ExportFormat, FetchSettings, HuggingFaceSource
+from embedplane_server.sources import ModelAbout, SourceDocument, model_entry, source_document
 from embedplane_server.store import Entry, Store, digest_of, files_below, open_store
 from embedplane_server.store.entries import stored_files
 
@@ -111,27 +111,21 @@ async def _from_folder(store: Store, folder: Path, progress: Progress) -> Stored
 async def _publish(store: Store, folder: Path, chosen: Sequence[str], commit: str | None) -> StoredModel:
     digest = await asyncio.to_thread(_digest, folder, chosen)
     known = commit or f"sha256:{digest}"
-    entry = await store.publish(f"models/{digest}", folder, chosen, {"commit": known})
-    directory = await _intact(store, digest, entry)
-    if directory is None:
-        entry = await store.publish(f"models/{digest}", folder, chosen, {"commit": known})
-        directory = await store.local_directory(f"models/{digest}", entry)
-    return StoredModel(known, digest, entry, directory)
+    if (stored := await _stored(store, digest, known)) is not None:
+        return stored
+    name = model_entry(digest)
+    entry = await store.publish(name, folder, chosen, ModelAbout(commit=known).model_dump())
+    return StoredModel(known, digest, entry, await store.local_directory(name, entry))
 
 
 def _digest(folder: Path, chosen: Sequence[str]) -> str:
     return digest_of({name: file.sha256 for name, file in stored_files(folder, chosen).items()})
 
 
-async def _intact(store: Store, digest: str, entry: Entry) -> Path | None:
-    """Return the folder of a stored model; a damaged one is removed, so that it is made again."""
-    try:
-        return await store.local_directory(f"models/{digest}", entry)
-    except StepError as error:
-        if error.reason != TransientReason.DIGEST_MISMATCH:
-            raise
-        await store.remove(f"models/{digest}")
-        return None
+async def _stored(store: Store, digest: str, commit: str) -> StoredModel | None:
+    """Return a model of the store; a damaged one is removed, so that it is made again."""
+    found = await store.find_intact(model_entry(digest), ModelAbout)
+    return None if found is None else StoredModel(commit, digest, found.entry, found.directory)
 
 
 async def _from_hub(
@@ -150,7 +144,8 @@ async def _from_hub(
             return stored
         chosen = await _download(hub, snapshot, staging, progress)
         stored = await _publish(store, staging, chosen, snapshot.commit)
-        await store.create(f"sources/{place}/{snapshot.commit}.json", json.dumps({"digest": stored.digest}).encode())
+        document = SourceDocument(digest=stored.digest).model_dump_json()
+        await store.write(source_document(place, snapshot.commit), document.encode())
         await asyncio.to_thread(shutil.rmtree, staging, ignore_errors=True)
         return stored
 
@@ -172,14 +167,12 @@ def _token(path: Path | None) -> str | None:
 
 
 async def _known(store: Store, place: str, commit: str) -> StoredModel | None:
-    content = await store.read(f"sources/{place}/{commit}.json")
-    if content is None:
-        return None
-    digest = str(json.loads(content)["digest"])
-    entry = await store.find(f"models/{digest}")
-    if entry is None or (directory := await _intact(store, digest, entry)) is None:
-        return None
-    return StoredModel(commit, digest, entry, directory)
+    content = await store.read(source_document(place, commit))
+    try:
+        document = None if content is None else SourceDocument.model_validate_json(content)
+    except ValidationError:
+        return None  # it is written again
+    return None if document is None else await _stored(store, document.digest, commit)
 
 
 async def _download(hub: Hub, snapshot: Snapshot, staging: Path, progress: Progress) -> list[str]:

@@ -19,12 +19,11 @@ from embedplane_server.builders.manifest import (
     backend_version,
     engine_entry,
     engine_key,
-    published_variants,
 )
 from embedplane_server.builders.openvino import copy_files, precisions
 from embedplane_server.engines.openvino import OpenVinoEngine, OpenVinoOptions
-from embedplane_server.errors import PermanentError, PermanentReason, StepError, TransientReason, invalid_settings
-from embedplane_server.export.manifest import OPENVINO_GRAPH, ExportManifest, export_entry, need_export
+from embedplane_server.errors import PermanentError, PermanentReason, invalid_settings
+from embedplane_server.export.manifest import OPENVINO_GRAPH, ExportManifest, need_export
 from embedplane_server.progress import Progress
 from embedplane_server.results import BenchmarkResult, BuildResult, ConformanceResult
 from embedplane_server.settings import BuildSettings
@@ -63,14 +62,14 @@ async def build(settings: BuildSettings, progress: Progress) -> BuildResult:
             PermanentReason.BACKEND_UNAVAILABLE,
             f"this version of Embedplane cannot build for {settings.engine.backend}. Set engine.backend: openvino.",
         )
-    export, entry = await need_export(store, settings.export_key)
+    found = await need_export(store, settings.export_key)
+    export = found.about
     if export.format != "openvino":
         raise invalid_settings(f"the export {export.key} is {export.format}; the backend openvino needs openvino.")
     order = Order(settings, export, machine_class(), library)
     manifest = await _published(store, order)
     if manifest is None:
-        source = await store.local_directory(export_entry(export.key), entry)
-        manifest = await _make_and_publish(store, order, source, progress)
+        manifest = await _make_and_publish(store, order, found.directory, progress)
     else:
         progress.say(f"{order.entry} is in the store")
     hold_to_floor(manifest, settings.minimum_cosine)
@@ -93,17 +92,8 @@ def hold_to_floor(manifest: EngineManifest, floor: float) -> None:
 
 async def _published(store: Store, order: Order) -> EngineManifest | None:
     """Return this machine's variant if it is in the store and intact; a damaged one is removed."""
-    for manifest, entry in await published_variants(store, order.key):
-        if manifest.variant == order.machine.variant:
-            try:
-                await store.local_directory(order.entry, entry)
-            except StepError as error:
-                if error.reason != TransientReason.DIGEST_MISMATCH:
-                    raise
-                await store.remove(order.entry)
-                return None
-            return manifest
-    return None
+    found = await store.find_intact(order.entry, EngineManifest)
+    return None if found is None else found.about
 
 
 async def _make_and_publish(store: Store, order: Order, source: Path, progress: Progress) -> EngineManifest:

@@ -6,7 +6,7 @@ from embedplane_server.errors import TransientError, TransientReason
 from embedplane_server.model import ModelDescription
 from embedplane_server.model.space import sha256_of
 from embedplane_server.settings import ExportFormat
-from embedplane_server.store import Entry, Store
+from embedplane_server.store import Entry, Intact, Store
 
 # Raised when exports of older versions must not be used any more: another graph signature, other golden texts.
 FORMAT_VERSION = 1
@@ -49,9 +49,9 @@ async def find_export(store: Store, key: str) -> tuple[ExportManifest, Entry] | 
     return await store.find_about(export_entry(key), ExportManifest)
 
 
-async def need_export(store: Store, key: str) -> tuple[ExportManifest, Entry]:
-    """Return an export of the store; without it the step that makes it has to run again."""
-    found = await find_export(store, key)
+async def need_export(store: Store, key: str) -> Intact[ExportManifest]:
+    """Return an export with its files; without it the step that makes it has to run again."""
+    found = await store.find_intact(export_entry(key), ExportManifest)
     if found is None:
         raise TransientError(
             TransientReason.EXPORT_MISSING, f"the export {key} is not in the store; it was removed. It is made again."

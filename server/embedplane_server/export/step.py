@@ -24,12 +24,12 @@ from embedplane_server.export.manifest import (
     ExportManifest,
     export_entry,
     export_key,
-    find_export,
 )
 from embedplane_server.model import ModelDescription, describe
 from embedplane_server.progress import Progress
 from embedplane_server.results import ExportResult
 from embedplane_server.settings import ExportSettings
+from embedplane_server.sources import ModelAbout, model_entry
 from embedplane_server.store import files_below, open_store
 from embedplane_server.tokenization import Tokenizer, load_tokenizer
 
@@ -53,20 +53,18 @@ class Order:
 async def export(settings: ExportSettings, progress: Progress) -> ExportResult:
     """Make the export unless the store has it."""
     store = open_store(settings.store)
-    model = f"models/{settings.model_digest}"
-    entry = await store.find(model)
-    if entry is None:
+    model = await store.find_intact(model_entry(settings.model_digest), ModelAbout)
+    if model is None:
         raise TransientError(
             TransientReason.MODEL_MISSING,
-            f"{model} is not in the store {settings.store}; it was removed. It is fetched again.",
+            f"the model {settings.model_digest} is not in the store; it was removed. It is fetched again.",
         )
-    source = await store.local_directory(model, entry)
-    digests = {name: file.sha256 for name, file in entry.files.items()}
-    description = describe(source, settings.overrides, digests)
-    order = Order(settings, source, str(entry.about.get("commit", "")), description)
-    if (found := await find_export(store, order.key)) is not None:
+    digests = {name: file.sha256 for name, file in model.entry.files.items()}
+    description = describe(model.directory, settings.overrides, digests)
+    order = Order(settings, model.directory, model.about.commit, description)
+    if (found := await store.find_intact(export_entry(order.key), ExportManifest)) is not None:
         progress.say(f"{export_entry(order.key)} is in the store")
-        return ExportResult(export_key=order.key, texts=found[0].texts)
+        return ExportResult(export_key=order.key, texts=found.about.texts)
     with tempfile.TemporaryDirectory(prefix="embedplane-export-") as name:
         folder = Path(name)
         manifest = await asyncio.to_thread(_make, order, folder, progress)

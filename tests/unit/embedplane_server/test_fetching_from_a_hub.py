@@ -115,6 +115,18 @@ def test_a_model_that_was_damaged_in_the_store_is_fetched_again(run, tmp_path):
     assert next((tmp_path / "store/models").rglob("model.safetensors")).read_bytes() == b"weights"
 
 
+@pytest.mark.parametrize("damage", ["", "{", '{"digest": "../elsewhere"}', "[]"])
+@pytest.mark.parametrize("what", ["sources/*/*.json", "models/*/manifest.json"])
+def test_what_cannot_be_read_in_the_store_is_written_again(run, mirror, tmp_path, what, damage):
+    first = run()
+    damaged = next((tmp_path / "store").glob(what))
+    damaged.write_text(damage)
+    assert run() == first
+    mirror.requests.clear()
+    assert run(revision=first.commit) == first
+    assert mirror.requests == []
+
+
 def test_an_interrupted_download_goes_on_where_it_stopped(run, mirror, tmp_path):
     first = run()
     staging = next((tmp_path / "store/staging").glob("*.lock")).stem

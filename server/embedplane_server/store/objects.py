@@ -1,0 +1,109 @@
+"""Named bytes over obstore: what every kind of store does alike. Knows no entries.
+
+Whatever was written is on the disk when a call returns, and foreign exceptions are `StoreUnavailable` from here on.
+"""
+
+import asyncio
+import shutil
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from pathlib import Path
+
+import obstore
+from obstore.exceptions import AlreadyExistsError, BaseError
+from obstore.store import ObjectStore
+
+from embedplane_server.errors import TransientError, TransientReason
+from embedplane_server.store.durability import settle
+
+
+class Objects:
+    """Objects by path."""
+
+    def __init__(self, objects: ObjectStore, url: str, root: Path | None) -> None:
+        self._objects = objects
+        self._url = url
+        self._root = root
+
+    async def read(self, path: str) -> bytes | None:
+        """Return a small object's content, None when it does not exist."""
+        async with self._translated(f"read {path}"):
+            try:
+                found = await obstore.get_async(self._objects, path)
+                return bytes(await found.bytes_async())
+            except FileNotFoundError:
+                return None
+
+    async def create(self, path: str, content: bytes) -> bool:
+        """Write a small object unless it exists; False when it does, maybe by an earlier try of this very call."""
+        async with self._translated(f"write {path}"):
+            try:
+                await obstore.put_async(self._objects, path, content, mode="create")
+            except AlreadyExistsError:
+                return False
+            await self._settle(path)
+            return True
+
+    async def write(self, path: str, content: bytes) -> None:
+        """Write a small object, whatever was there."""
+        async with self._translated(f"write {path}"):
+            await obstore.put_async(self._objects, path, content)
+            await self._settle(path)
+
+    async def upload(self, path: str, source: Path) -> None:
+        """Write a file of any size."""
+        async with self._translated(f"write {path}"):
+            await obstore.put_async(self._objects, path, source)
+            await self._settle(path)
+
+    async def download(self, path: str, target: Path) -> None:
+        """Bring an object of any size into a file."""
+        target.parent.mkdir(parents=True, exist_ok=True)
+        async with self._translated(f"read {path}"):
+            found = await obstore.get_async(self._objects, path)
+            with target.open("wb") as output:
+                async for chunk in found.stream():
+                    output.write(chunk)
+
+    async def remove(self, path: str) -> None:
+        """Remove an object; one that is not there is no error."""
+        async with self._translated(f"remove {path}"):
+            with suppress(FileNotFoundError):
+                await obstore.delete_async(self._objects, path)
+
+    async def remove_below(self, folder: str) -> None:
+        """Remove everything below a folder, what a broken write left half done as well."""
+        async with self._translated(f"clean up {folder}"):
+            if self._root is not None:
+                await asyncio.to_thread(shutil.rmtree, self._root / folder, ignore_errors=True)
+                with suppress(OSError):  # something else is in it
+                    (self._root / folder).parent.rmdir()
+                return
+            listed = await obstore.list(self._objects, folder + "/").collect_async()
+            await obstore.delete_async(self._objects, [each["path"] for each in listed])
+
+    async def names(self, prefix: str) -> list[str]:
+        """Return the names of the folders directly below a prefix."""
+        async with self._translated(f"list {prefix}"):
+            listed = await obstore.list_with_delimiter_async(self._objects, prefix.rstrip("/") + "/")
+        return sorted(str(path).rpartition("/")[2] for path in listed["common_prefixes"])
+
+    async def _settle(self, path: str) -> None:
+        if self._root is not None:
+            await asyncio.to_thread(settle, self._root, path)
+
+    @asynccontextmanager
+    async def _translated(self, action: str) -> AsyncIterator[None]:
+        try:
+            yield
+        except (BaseError, OSError) as error:
+            raise unavailable(self._url, f"cannot {action}", error) from error
+
+
+def unavailable(url: str, problem: str, error: Exception) -> TransientError:
+    """Return the error for a store that does not do what it is asked for."""
+    cause = str(error).split("\n", 1)[0]
+    return TransientError(
+        TransientReason.STORE_UNAVAILABLE,
+        f"the store {url} cannot be used: {problem} ({cause}). Check that it is mounted, writable and has room.",
+    )
