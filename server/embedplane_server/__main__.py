@@ -70,7 +70,8 @@ def main(arguments: Sequence[str], environment: MutableMapping[str, str]) -> int
         return 130
     except Exception as error:
         failure = _as_step_error(error)
-        sys.stderr.write(f"{failure.reason}: {failure.message}\n")
+        words = [f"{failure.reason if is_step else 'error'}: {failure.message}", *getattr(failure, "__notes__", ())]
+        sys.stderr.write("\n".join(words) + "\n")
         if is_step:
             termination.write(log, termination.error_message(failure))
         return failure.exit_code
@@ -126,9 +127,22 @@ def _parser() -> argparse.ArgumentParser:
 
 def _add_up(parser: argparse.ArgumentParser) -> None:
     parser.set_defaults(run=_up)
-    parser.add_argument("model", metavar="PATH_OR_REPO")
-    parser.add_argument("--host", default="127.0.0.1")
-    parser.add_argument("--port", type=int, default=8080)
+    parser.description = (
+        "Serve a sentence-transformers model on this machine, by OpenAI's interface. The first start exports and "
+        "proves it, which takes a minute or two; later ones reuse what is in the store and take seconds."
+    )
+    parser.epilog = (
+        "The hub is huggingface.co, or HF_ENDPOINT. Private models need a token: `hf auth login` keeps one where "
+        "this command finds it."
+    )
+    parser.add_argument(
+        "model", metavar="PATH_OR_REPO", help="a folder, or a repository such as BAAI/bge-small-en-v1.5"
+    )
+    parser.add_argument("--host", default="127.0.0.1", help="the address to listen on (%(default)s; :: for all)")
+    parser.add_argument("--port", type=int, default=8080, help="the port to listen on (%(default)s; 0 for any)")
+    parser.add_argument(
+        "--store", type=Path, metavar="FOLDER", help="keeps models and engines (default: embedplane/store in the cache)"
+    )
     parser.add_argument("--name", help="the name that requests ask for (default: of the model)")
 
 

@@ -6,7 +6,7 @@ were making has no manifest yet, and so does not exist.
 
 import asyncio
 import signal
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Collection, Iterator
 from contextlib import contextmanager
 from types import FrameType
 from typing import NoReturn, TypeVar
@@ -31,8 +31,10 @@ def on_sigterm(end: Callable[[], NoReturn]) -> Iterator[None]:
         signal.signal(signal.SIGTERM, before)
 
 
-def run_until_told(work: Awaitable[Done], end: Callable[[], NoReturn]) -> Done:
-    """Return what the work returns; SIGTERM cancels it, and `end` is called once it has cleaned up, or has not."""
+def run_until_told(
+    work: Awaitable[Done], end: Callable[[], NoReturn], signals: Collection[signal.Signals] = (signal.SIGTERM,)
+) -> Done:
+    """Return what the work returns; a signal cancels it, and `end` is called once it has cleaned up, or has not."""
 
     async def run() -> Done:
         loop = asyncio.get_running_loop()
@@ -46,7 +48,8 @@ def run_until_told(work: Awaitable[Done], end: Callable[[], NoReturn]) -> Done:
             task.cancel()
             loop.call_later(CLEANUP_SECONDS, end)
 
-        loop.add_signal_handler(signal.SIGTERM, tell)
+        for number in signals:
+            loop.add_signal_handler(number, tell)
         try:
             return await work
         except BaseException:

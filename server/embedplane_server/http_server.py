@@ -6,6 +6,7 @@ the server at once.
 
 import asyncio
 import math
+import os
 import signal
 import socket
 import time
@@ -167,7 +168,9 @@ def listen(host: str, port: int) -> socket.socket:
     try:
         return socket.create_server((host, port), family=family, backlog=BACKLOG, dualstack_ipv6=both)
     except OSError as error:
-        raise invalid_settings(f"cannot listen on {host}:{port}: {error.strerror}. Choose another port.") from error
+        # Python adds the address to the system's words.
+        cause = os.strerror(error.errno) if error.errno else str(error)
+        raise invalid_settings(f"cannot listen on {host}:{port}: {cause}. Choose another port.") from error
 
 
 def http_server(

@@ -25,7 +25,7 @@ def source_of(model: str, revision: str = "main", endpoint: str | None = None) -
     if Path(model).is_dir():
         return Source(path=Path(model).resolve())
     if model.startswith((".", "/", "~")):
-        raise invalid_settings(f"{model} is not a folder.")
+        raise invalid_settings(f"{model} is not a folder. Give that of a sentence-transformers model, or a repository.")
     return Source(hugging_face=HuggingFaceSource(repo=model, revision=revision, endpoint=endpoint))
 
 

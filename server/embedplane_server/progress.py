@@ -10,13 +10,13 @@ class Progress:
     def __init__(self, stream: TextIO, interval: float = 2.0) -> None:
         self._stream = stream
         self._interval = interval
-        self._started = time.monotonic()
-        self._told = self._started
+        self._told = time.monotonic()
 
     def say(self, message: str) -> None:
         """Tell what is done from now on."""
         self._told = time.monotonic()
-        self._stream.write(f"[{self._told - self._started:6.1f} s] {message}\n")
+        # The time of day, not since the start: steps of one command may be processes of their own.
+        self._stream.write(f"{time.strftime('%H:%M:%S')} {message}\n")
         self._stream.flush()
 
     def share(self, what: str, done: float, total: float) -> None:

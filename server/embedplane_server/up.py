@@ -5,35 +5,61 @@ that torch is not in the memory of the server.
 """
 
 import argparse
-import asyncio
 import json
 import os
+import shlex
+import signal
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Awaitable, Mapping
 from importlib.util import find_spec
 from pathlib import Path
+from typing import NoReturn, TypeVar
 
 from embedplane_server import serve
 from embedplane_server.builders.machine import usable_cpus
 from embedplane_server.builders.step import build
-from embedplane_server.errors import PermanentError, PermanentReason
+from embedplane_server.ending import run_until_told
+from embedplane_server.errors import PermanentError, PermanentReason, StepError, TransientReason
 from embedplane_server.fetch import fetch
+from embedplane_server.http_server import listen
 from embedplane_server.inspection import source_of
 from embedplane_server.progress import Progress
 from embedplane_server.results import BuildResult, FetchResult
 from embedplane_server.settings import BuildSettings, EngineSettings, FetchSettings, ServeSettings, Source
 
 ENGINE = EngineSettings(backend="openvino")
+HINTS: Mapping[str, str] = {
+    PermanentReason.ACCESS_DENIED: "Here the token is the one that `hf auth login` keeps.",
+    PermanentReason.REPOSITORY_NOT_FOUND: "Here the token is the one that `hf auth login` keeps.",
+    PermanentReason.UNSUPPORTED_MODEL: "A model's folder is the one that holds its modules.json and config.json.",
+    TransientReason.HUB_UNAVAILABLE: "Without a network: give the folder of a model on this machine instead, or set "
+    "HF_ENDPOINT to a mirror of the hub.",
+}
+"""What the steps' words, which are meant for a cluster, come to on this machine."""
+INTERRUPTED = 130
+"""The exit code of shells for what Ctrl-C ended."""
 EXPORTER_MODULES = ("torch", "sentence_transformers")
+
+Done = TypeVar("Done")
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Bring a model up and serve it until Ctrl-C."""
-    progress = Progress(sys.stderr)
+    try:
+        return _run(arguments, Progress(sys.stderr))
+    except StepError as error:
+        if hint := HINTS.get(error.reason):
+            error.add_note(hint)
+        raise
+
+
+def _run(arguments: argparse.Namespace, progress: Progress) -> int:
+    with listen(arguments.host, arguments.port):
+        pass  # a port that is taken is told before minutes of work, not after
     source = source_of(arguments.model, endpoint=os.environ.get("HF_ENDPOINT"))
-    store = _store_folder(os.environ)
-    progress.say(f"{arguments.model}: looking at it; the store is {store}")
+    store = arguments.store.absolute() if arguments.store else _store_folder(os.environ)
+    progress.say(f"the store is {store}")
     fetched, built = _prepare(store.as_uri(), source, progress)
     settings = _serve_settings(arguments, store.as_uri(), source, fetched, built)
     progress.say(f"loading the engine and comparing {serve.CHECKED_TEXTS} texts with the reference")
@@ -41,9 +67,12 @@ def run(arguments: argparse.Namespace) -> int:
 
     def tell(port: int) -> None:
         host = f"[{settings.host}]" if ":" in settings.host else settings.host
+        url = f"http://{host}:{port}/v1/embeddings"
+        body = json.dumps({"model": name, "input": "some text"})
         progress.say(f"ready: {fetched.vector_space.dimensions} dimensions, {built.precision}; Ctrl-C ends it")
+        progress.say(f"try: curl {url} -H 'Content-Type: application/json' -d {shlex.quote(body)}")
         progress.say(f"to try it in a browser: http://{host}:{port}/")
-        sys.stdout.write(f"{name} is served at http://{host}:{port}/v1/embeddings\n")
+        sys.stdout.write(f"{name} is served at {url}\n")
         sys.stdout.flush()
 
     return serve.run(settings, tell)
@@ -51,15 +80,24 @@ def run(arguments: argparse.Namespace) -> int:
 
 def _prepare(store: str, source: Source, progress: Progress) -> tuple[FetchResult, BuildResult]:
     """Return the model and its engine; whatever the store has is not made again."""
-    fetched = asyncio.run(
-        fetch(FetchSettings(store=store, source=source, token_file=_token(), engine=ENGINE), progress)
-    )
+    fetched = _finish(fetch(FetchSettings(store=store, source=source, token_file=_token(), engine=ENGINE), progress))
     if fetched.engine is not None:
         progress.say(f"its engine {fetched.engine.key} is in the store")
         return fetched, fetched.engine
-    export_key = fetched.export_keys.get("openvino") or _export(store, fetched.digest)
+    if (export_key := fetched.export_keys.get("openvino")) is None:
+        progress.say("exporting and proving it, once: this takes a minute or two")
+        export_key = _export(store, fetched.digest)
     build_settings = BuildSettings(store=store, export_key=export_key, engine=ENGINE, threads=usable_cpus())
-    return fetched, asyncio.run(build(build_settings, progress))
+    return fetched, _finish(build(build_settings, progress))
+
+
+def _finish(work: Awaitable[Done]) -> Done:
+    """Run a step; Ctrl-C ends it at once, whatever its threads do."""
+    return run_until_told(work, _end, (signal.SIGINT, signal.SIGTERM))
+
+
+def _end() -> NoReturn:
+    os._exit(INTERRUPTED)
 
 
 def _export(store: str, digest: str) -> str:

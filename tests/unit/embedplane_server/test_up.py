@@ -24,6 +24,7 @@ def test_a_folder_comes_up_and_equals_the_reference(minilm):
     assert cosines(ours, theirs).min() >= 0.999
     assert cosines(np.array(alone, dtype=np.float32), theirs[::6]).min() >= 0.999
     assert any("reference vectors" in line for line in minilm.told)
+    assert any("try: curl http://127.0.0.1:" in line for line in minilm.told)
 
 
 def test_what_was_built_is_reused(minilm):
