@@ -21,6 +21,7 @@ class ServedMiniLM:
     cache: Path
     told: list[str]
     """The lines of progress until it was ready."""
+    pid: int
 
 
 @contextmanager
@@ -42,7 +43,7 @@ def minilm_up(cache: Path, **variables: str) -> Iterator[ServedMiniLM]:
         watchdog.cancel()
         assert told.startswith("minilm is served at http://127.0.0.1:"), progress
         try:
-            yield ServedMiniLM(told.split()[-1].removesuffix("/v1/embeddings"), cache, progress)
+            yield ServedMiniLM(told.split()[-1].removesuffix("/v1/embeddings"), cache, progress, process.pid)
         finally:
             process.send_signal(signal.SIGINT)
             assert process.wait(20) == 0
