@@ -101,7 +101,7 @@ def create_app(
     embedder = Embedder(tokenizer, scheduler, limits.request, policy, tokenizers)
     info = served_info(served, policy, limits)
     keys = ApiKeys(settings.api_keys_files) if settings.api_keys_files else None
-    bodies = Bodies(limits.request.max_bytes, settings.max_body_seconds)
+    bodies = Bodies(limits.request, settings.max_body_seconds)
     door = Door(served, embedder, metrics, bodies, settings.max_request_seconds)
     spelling = Spelling(tokenizer, limits.request, policy.prompts, tokenizers)
     further = default_paths(settings.default_route)

@@ -6,7 +6,9 @@ from contextlib import asynccontextmanager
 
 from starlette.requests import ClientDisconnect, Request
 
+from embedplane_server.options import RequestLimits
 from embedplane_server.routes.errors import BodyTooLarge, BodyTooSlow, ClientLeft, TimeIsUp
+from embedplane_server.routes.shape import check_shape
 from embedplane_server.scheduling.errors import ShuttingDown
 
 DISCARDED_BODIES = 4
@@ -14,10 +16,11 @@ DISCARDED_BODIES = 4
 
 
 class Bodies:
-    """Reads the bodies of requests, each within limits of size and time."""
+    """Reads the bodies of requests, each within limits of size, content and time."""
 
-    def __init__(self, max_bytes: int, max_seconds: float) -> None:
-        self._max_bytes = max_bytes
+    def __init__(self, limits: RequestLimits, max_seconds: float) -> None:
+        self._sizes = limits
+        self._max_bytes = limits.max_bytes
         self._max_seconds = max_seconds
         self._limits: set[asyncio.Timeout] = set()
         self._is_ending = False
@@ -63,7 +66,9 @@ class Bodies:
             raise BodyTooLarge(
                 f"The request body is larger than {self._max_bytes} bytes. Send fewer inputs in one request."
             )
-        return b"".join(chunks)
+        body = b"".join(chunks)
+        check_shape(body, self._sizes)
+        return body
 
 
 @asynccontextmanager

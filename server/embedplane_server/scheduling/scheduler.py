@@ -105,7 +105,7 @@ class Scheduler:
         with self._arrived:
             for work in works:
                 if not work.ended:
-                    work.ended = True
+                    work.end()
                     self._leave(work, work.waiting_tokens, work.waiting_inputs, outcome)
 
     def _leave(self, work: Work, tokens: int, inputs: int, outcome: Outcome | None = None) -> None:
@@ -120,8 +120,9 @@ class Scheduler:
     def _run(self) -> None:
         while self._collect():
             taken = self._waiting.take(self.limits.max_batch_tokens)
-            if units := self._start(taken):
-                self._embed(units)
+            units, token_ids = self._start(taken)
+            if units:
+                self._embed(units, Batch(token_ids))
 
     def _collect(self) -> bool:
         """Move arrivals to what waits, sleeping while there is nothing; False when it is time to end."""
@@ -132,26 +133,28 @@ class Scheduler:
                 self._waiting.clear()
                 self._arrived.wait()
             arrivals, self._inbox = self._inbox, []
+            alive = sum(queued.inputs for queued in self._queued.values())
         for work in arrivals:
             self._waiting.add(work, self._throughput.tokens_per_second)
+        self._waiting.sweep(alive)
         return True
 
     def _any_queued(self) -> bool:
         return any(queued.inputs for queued in self._queued.values())
 
-    def _start(self, taken: list[Unit]) -> list[Unit]:
+    def _start(self, taken: list[Unit]) -> tuple[list[Unit], list[Sequence[int]]]:
         """Take the inputs of a batch out of the queue; those of requests that ended meanwhile fall away."""
         now = self._clock()
         with self._arrived:
             units = [unit for unit in taken if not unit.work.ended]
-            for unit in units:
-                self._leave(unit.work, len(unit.token_ids), 1)
+            token_ids = [unit.token_ids for unit in units]
+            for unit, ids in zip(units, token_ids, strict=True):
+                self._leave(unit.work, len(ids), 1)
                 if unit.work.started is None:
                     unit.work.started = now
-        return units
+        return units, token_ids
 
-    def _embed(self, units: list[Unit]) -> None:
-        batch = Batch([unit.token_ids for unit in units])
+    def _embed(self, units: list[Unit], batch: Batch) -> None:
         started = self._clock()
         self._health.batch_started(started)
         try:

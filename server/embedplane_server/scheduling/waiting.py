@@ -6,7 +6,7 @@ later. The batch is filled with inputs of about the same length, so that little 
 """
 
 from bisect import bisect_left, insort
-from heapq import heappop, heappush
+from heapq import heapify, heappop, heappush
 from itertools import count
 
 from embedplane_server.scheduling.work import Lane, Unit, Work
@@ -17,6 +17,8 @@ LENGTH_STEP = 8
 """Lengths that differ by less than this are the same here: engines pad to such steps themselves."""
 BATCH_OVERHEAD_TOKENS = 64
 """What starting a batch costs, in tokens that could be computed instead."""
+MOST_ENDED = 10_000
+"""So many inputs of requests that ended may stay in line; they are dropped when their turn comes."""
 INTERACTIVE_BATCHES_PER_BULK_BATCH = 3
 """While both lanes wait, bulk work gets every fourth batch."""
 
@@ -40,6 +42,20 @@ class WaitingLane:
 
     def __bool__(self) -> bool:
         return bool(self._lengths)
+
+    def __len__(self) -> int:
+        """Return how many inputs are in line, those of requests that ended included."""
+        return sum(map(len, self._by_length.values()))
+
+    def sweep(self) -> None:
+        """Drop all inputs of requests that ended."""
+        alive = {
+            length: [each for each in waiting if not each[2].work.ended] for length, waiting in self._by_length.items()
+        }
+        self._by_length = {length: waiting for length, waiting in alive.items() if waiting}
+        for waiting in self._by_length.values():
+            heapify(waiting)
+        self._lengths = sorted(self._by_length)
 
     def take(self, max_tokens: int) -> list[Unit]:
         """Remove and return the next batch: at most `max_tokens` with padding, but at least one input."""
@@ -100,6 +116,16 @@ class Waiting:
     def add(self, work: Work, tokens_per_second: float) -> None:
         """Take in all inputs of a request."""
         self._lanes[work.lane].add(work, tokens_per_second)
+
+    def __len__(self) -> int:
+        """Return how many inputs are in line, those of requests that ended included."""
+        return sum(map(len, self._lanes.values()))
+
+    def sweep(self, alive: int) -> None:
+        """Drop the inputs of requests that ended once they outnumber the `alive` ones."""
+        if len(self) > 2 * alive + MOST_ENDED:
+            for lane in self._lanes.values():
+                lane.sweep()
 
     def clear(self) -> None:
         """Forget what ended before its turn came; called when nothing else waits."""

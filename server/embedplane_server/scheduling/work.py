@@ -36,6 +36,7 @@ class Work:
         "arrived",
         "ended",
         "future",
+        "inputs",
         "lane",
         "started",
         "token_ids",
@@ -55,8 +56,7 @@ class Work:
         self.future = future
         self.tokens = sum(map(len, token_ids))
         self.waiting_tokens = self.tokens
-        self.waiting_inputs = len(token_ids)
-        self.unfinished = len(token_ids)
+        self.inputs = self.waiting_inputs = self.unfinished = len(token_ids)
         self.started: float | None = None
         self.ended = False
         self.vectors: Vectors | None = None
@@ -64,9 +64,14 @@ class Work:
     def keep(self, index: int, vector: Vectors) -> None:
         """Keep the vector of one input."""
         if self.vectors is None:
-            self.vectors = np.empty((len(self.token_ids), vector.shape[0]), dtype=np.float32)
+            self.vectors = np.empty((self.inputs, vector.shape[0]), dtype=np.float32)
         self.vectors[index] = vector
         self.unfinished -= 1
+
+    def end(self) -> None:
+        """Let go of what it holds: its inputs may stay in line for a while."""
+        self.ended = True
+        self.token_ids = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -144,3 +144,23 @@ def test_inputs_of_an_ended_request_are_passed_over(loop):
     waiting = waiting_with(left, stays)
     left.ended = True
     assert {unit.work for units in batches(waiting, 100) for unit in units} == {stays}
+
+
+def test_a_request_that_ended_lets_go_of_its_tokens(loop):
+    left = work_of(loop, 10, 10)
+    waiting = waiting_with(work_of(loop, 10), left)
+    left.end()
+    assert left.token_ids == ()
+    assert [lengths(batch) for batch in batches(waiting, 100)] == [[10]]
+
+
+def test_requests_that_ended_do_not_pile_up_behind_one_that_waits(loop):
+    waits = work_of(loop, 10)
+    waiting = waiting_with(waits)
+    for _ in range(20):
+        left = work_of(loop, *[5, 10] * 1000)
+        waiting.add(left, SPEED)
+        left.end()
+        waiting.sweep(alive=1)
+        assert len(waiting) <= 12_002
+    assert [unit.work for batch in batches(waiting, 100) for unit in batch] == [waits]
