@@ -27,6 +27,8 @@ BACKLOG = 2048
 MAX_HEAD_BYTES = 65_536
 HEAD_SECONDS = 30
 """So long the path and headers of a request may take once they have begun."""
+UNREAD_SECONDS = 10
+"""So long a server that ends waits for a client that does not read its answer."""
 IDLE_CONNECTION_SECONDS = 75
 """Longer than clients and proxies keep theirs, so that they close idle connections, not we under a new request."""
 
@@ -62,6 +64,11 @@ class AgingConnection(HttpToolsProtocol):
             self.send_400_response("")
         if self._in_head and self._head_timer is None:
             self._head_timer = self.loop.call_later(HEAD_SECONDS, self._refuse_slow_head)
+
+    def shutdown(self) -> None:
+        """End once the current answer was read, or has not been for a while."""
+        super().shutdown()
+        self.loop.call_later(UNREAD_SECONDS, self._abandon_unread)
 
     def on_message_begin(self) -> None:
         """Pass it on with each request."""
@@ -104,6 +111,12 @@ class AgingConnection(HttpToolsProtocol):
         first = b"HTTP/1.1 %d %b\r\n" % (status, status.phrase.encode("ascii"))
         self.transport.write(first + head + b"\r\n" + bytes(answer.body))
         self.transport.close()
+
+    def _abandon_unread(self) -> None:
+        if self.cycle is None or self.cycle.response_complete:
+            self.transport.abort()
+        elif not self.cycle.disconnected:
+            self.loop.call_later(UNREAD_SECONDS, self._abandon_unread)
 
     def _end_head(self) -> None:
         self._in_head = False

@@ -1,5 +1,6 @@
 """A request that does not arrive in time is told so, and neither it nor an idle connection holds the server up."""
 
+import json
 import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -61,6 +62,18 @@ def test_a_stalled_body_does_not_hold_up_the_drain():
         assert answer.startswith(b"HTTP/1.1 503 ")
         assert b"retry-after" in answer
         server.thread.join(10)
+        assert not server.thread.is_alive()
+
+
+def test_an_answer_that_nobody_reads_does_not_hold_up_the_drain(monkeypatch):
+    monkeypatch.setattr(http_server, "UNREAD_SECONDS", 0.2)
+    content = json.dumps({"inputs": ["word " * 60_000]}).encode()
+    head = b"POST /tokenize HTTP/1.1\r\nhost: x\r\ncontent-length: %d\r\n\r\n" % len(content)
+    with running_server() as server, sending(server, head + content):
+        metrics = f"{server.url}/metrics"
+        wait_for("it is answered", lambda: 'route="/tokenize",status="200"' in httpx.get(metrics).text, within=30)
+        server.server.begin_draining()
+        server.thread.join(20)
         assert not server.thread.is_alive()
 
 
