@@ -7,10 +7,12 @@ from contextlib import asynccontextmanager
 from starlette.requests import ClientDisconnect, Request
 
 from embedplane_server.options import RequestLimits
-from embedplane_server.routes.errors import BodyTooLarge, BodyTooSlow, ClientLeft, TimeIsUp
+from embedplane_server.routes.errors import BodyTooLarge, BodyTooSlow, ClientLeft, TimeIsUp, TooMuchHeld
 from embedplane_server.routes.shape import check_shape
 from embedplane_server.scheduling.errors import ShuttingDown
 
+HELD_BODIES = 8
+"""So many times the limit is held of all requests together, from the first byte to the answer."""
 DISCARDED_BODIES = 4
 """So many times the limit is read and thrown away before the answer, so that the client gets to read that answer."""
 
@@ -24,9 +26,19 @@ class Bodies:
         self._max_seconds = max_seconds
         self._limits: set[asyncio.Timeout] = set()
         self._is_ending = False
+        self._held = 0
 
-    async def read(self, request: Request) -> bytes:
-        """Return the body; one that is too large is read without being kept, then refused."""
+    @asynccontextmanager
+    async def reading(self, request: Request) -> AsyncIterator[bytes]:
+        """Give the body, which counts as held until the block ends; one that is too large is read, but not kept."""
+        body = await self._read_in_time(request)
+        self._held += len(body)
+        try:
+            yield body
+        finally:
+            self._held -= len(body)
+
+    async def _read_in_time(self, request: Request) -> bytes:
         try:
             async with asyncio.timeout(0 if self._is_ending else self._max_seconds) as limit:
                 self._limits.add(limit)
@@ -53,15 +65,22 @@ class Bodies:
 
     async def _read(self, request: Request) -> bytes:
         chunks: list[bytes] = []
-        size = 0
-        async for chunk in request.stream():
-            size += len(chunk)
-            if size <= self._max_bytes:
-                chunks.append(chunk)
-            else:
-                chunks.clear()
-            if size > self._max_bytes * DISCARDED_BODIES:
-                break
+        size = kept = 0
+        try:
+            async for chunk in request.stream():
+                size += len(chunk)
+                if size > self._max_bytes:
+                    chunks.clear()
+                    self._held, kept = self._held - kept, 0
+                else:
+                    chunks.append(chunk)
+                    self._held, kept = self._held + len(chunk), kept + len(chunk)
+                if self._held > self._max_bytes * HELD_BODIES:
+                    raise TooMuchHeld("The server holds as much of other requests as it may. Please try again.")
+                if size > self._max_bytes * DISCARDED_BODIES:
+                    break
+        finally:
+            self._held -= kept
         if size > self._max_bytes:
             raise BodyTooLarge(
                 f"The request body is larger than {self._max_bytes} bytes. Send fewer inputs in one request."

@@ -46,15 +46,15 @@ class Cohere:
 
     async def embed(self, request: Request) -> Response:
         """Embed texts, and write the vectors in each of the forms that were asked for."""
-        call = await self._door.open(request)
-        body = parse(CohereEmbedRequest, call.body)
-        texts = self._checked(body)
-        truncate, side = cut(body.truncate)
-        options = Options(
-            input_type=body.input_type, truncate=truncate, cut_side=side, dimensions=body.output_dimension
-        )
-        done = await call.embed(texts, options)
-        return call.answer(await _content(texts, body.embedding_types, done), done)
+        async with self._door.open(request) as call:
+            body = parse(CohereEmbedRequest, call.body)
+            texts = self._checked(body)
+            truncate, side = cut(body.truncate)
+            options = Options(
+                input_type=body.input_type, truncate=truncate, cut_side=side, dimensions=body.output_dimension
+            )
+            done = await call.embed(texts, options)
+            return call.answer(await _content(texts, body.embedding_types, done), done)
 
     def _checked(self, body: CohereEmbedRequest) -> list[str]:
         if body.model is not None:

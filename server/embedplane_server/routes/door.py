@@ -5,8 +5,8 @@ metrics.
 """
 
 import time
-from collections.abc import Mapping, Sequence
-from contextlib import AbstractAsyncContextManager
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
 from typing import cast
 
@@ -39,10 +39,12 @@ class Door:
     bodies: Bodies
     max_seconds: float
 
-    async def open(self, request: Request) -> "Call":
-        """Begin to serve a request: its body is read, nothing is checked yet."""
+    @asynccontextmanager
+    async def open(self, request: Request) -> AsyncIterator["Call"]:
+        """Serve a request until the block ends: its body is read, nothing is checked yet."""
         started = time.perf_counter()
-        return Call(self, request, started, await self.bodies.read(request))
+        async with self.bodies.reading(request) as body:
+            yield Call(self, request, started, body)
 
     def check_name(self, name: str) -> None:
         """Refuse a model that is not served here."""

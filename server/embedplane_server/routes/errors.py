@@ -69,6 +69,10 @@ class BodyTooSlow(RequestError):  # noqa: N818 -- reads as the fact it states
     """A request whose body does not end."""
 
 
+class TooMuchHeld(RequestError):  # noqa: N818 -- reads as the fact it states
+    """Bodies of other requests fill the memory that there is for them."""
+
+
 class TimeIsUp(RequestError):  # noqa: N818 -- reads as the fact it states
     """The request took longer than the server, or its client, gives it."""
 
@@ -114,6 +118,7 @@ VERDICTS: Mapping[type[Exception], Verdict] = {
     ClientLeft: Verdict(499, "client_left", "client_error", "client_closed_request"),
     EngineFailed: Verdict(500, "engine_failed", "server_error", "engine_failed"),
     ShuttingDown: Verdict(503, "shutting_down", "server_error", "service_unavailable"),
+    TooMuchHeld: Verdict(503, "too_much_held", "server_error", "service_unavailable"),
     NotReady: Verdict(503, "not_ready", "server_error", "service_unavailable"),
     TimeIsUp: Verdict(504, "time_is_up", "server_error", "request_timeout"),
 }

@@ -32,18 +32,18 @@ class Ollama:
 
     async def embed(self, request: Request) -> Response:
         """Embed one text or several."""
-        call = await self._door.open(request)
-        body = parse(OllamaEmbedRequest, call.body)
-        self._door.check_name(body.model.removesuffix(LATEST))
-        done = await call.embed(body.input, Options(truncate=body.truncate, dimensions=body.dimensions))
-        document = {
-            "model": body.model,
-            "embeddings": orjson.Fragment(await vectors_json(done.vectors)),
-            "total_duration": int(call.seconds * 1e9),
-            "load_duration": 0,
-            "prompt_eval_count": done.tokens,
-        }
-        return call.answer(orjson.dumps(document), done)
+        async with self._door.open(request) as call:
+            body = parse(OllamaEmbedRequest, call.body)
+            self._door.check_name(body.model.removesuffix(LATEST))
+            done = await call.embed(body.input, Options(truncate=body.truncate, dimensions=body.dimensions))
+            document = {
+                "model": body.model,
+                "embeddings": orjson.Fragment(await vectors_json(done.vectors)),
+                "total_duration": int(call.seconds * 1e9),
+                "load_duration": 0,
+                "prompt_eval_count": done.tokens,
+            }
+            return call.answer(orjson.dumps(document), done)
 
     async def tags(self, _: Request) -> Response:
         """List the served names as Ollama lists its models."""

@@ -33,13 +33,13 @@ class OpenAi:
 
     async def embeddings(self, request: Request) -> Response:
         """Embed the inputs of a request."""
-        call = await self._door.open(request)
-        body = parse(EmbeddingRequest, call.body)
-        if body.model is not None:
-            self._door.check_name(body.model)
-        done = await call.embed(body.input, _options(body, request))
-        model = body.model or self._served.names[0]
-        return call.answer(await embedding_response(done.vectors, model, done.tokens, body.encoding_format), done)
+        async with self._door.open(request) as call:
+            body = parse(EmbeddingRequest, call.body)
+            if body.model is not None:
+                self._door.check_name(body.model)
+            done = await call.embed(body.input, _options(body, request))
+            model = body.model or self._served.names[0]
+            return call.answer(await embedding_response(done.vectors, model, done.tokens, body.encoding_format), done)
 
     async def models(self, _: Request) -> Response:
         """List the names that requests may ask for."""

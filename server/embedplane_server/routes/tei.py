@@ -44,50 +44,52 @@ class Tei:
 
     async def embed(self, request: Request) -> Response:
         """Embed the inputs of a request."""
-        call = await self._door.open(request)
-        body = parse(EmbedRequest, call.body)
-        options = Options(
-            prompt_name=body.prompt_name,
-            input_type=body.input_type,
-            truncate=body.truncate,
-            cut_side=body.side,
-            dimensions=body.dimensions,
-            normalize=body.normalize,
-        )
-        done = await call.embed(body.inputs, options)
-        return _answer(call, done, await vectors_json(done.vectors))
+        async with self._door.open(request) as call:
+            body = parse(EmbedRequest, call.body)
+            options = Options(
+                prompt_name=body.prompt_name,
+                input_type=body.input_type,
+                truncate=body.truncate,
+                cut_side=body.side,
+                dimensions=body.dimensions,
+                normalize=body.normalize,
+            )
+            done = await call.embed(body.inputs, options)
+            return _answer(call, done, await vectors_json(done.vectors))
 
     async def similarity(self, request: Request) -> Response:
         """Say how near one text is to others."""
-        call = await self._door.open(request)
-        body = parse(SimilarityRequest, call.body)
-        if not body.inputs.sentences:
-            raise EmptyInput
-        options = Options()
-        if (wanted := body.parameters) is not None:
-            options = Options(prompt_name=wanted.prompt_name, truncate=wanted.truncate, cut_side=wanted.side)
-        done = await call.embed([body.inputs.source_sentence, *body.inputs.sentences], options)
-        scores = similarities(self._door.served.description.similarity, done.vectors[0], done.vectors[1:])
-        return _answer(call, done, orjson.dumps(scores, option=orjson.OPT_SERIALIZE_NUMPY))
+        async with self._door.open(request) as call:
+            body = parse(SimilarityRequest, call.body)
+            if not body.inputs.sentences:
+                raise EmptyInput
+            options = Options()
+            if (wanted := body.parameters) is not None:
+                options = Options(prompt_name=wanted.prompt_name, truncate=wanted.truncate, cut_side=wanted.side)
+            done = await call.embed([body.inputs.source_sentence, *body.inputs.sentences], options)
+            scores = similarities(self._door.served.description.similarity, done.vectors[0], done.vectors[1:])
+            return _answer(call, done, orjson.dumps(scores, option=orjson.OPT_SERIALIZE_NUMPY))
 
     async def tokenize(self, request: Request) -> Response:
         """Return the tokens of texts."""
-        call = await self._door.open(request)
-        body = parse(TokenizeRequest, call.body)
-        texts = [body.inputs] if isinstance(body.inputs, str) else body.inputs
-        async with call.wanted():
-            found = await self._spelling.tokens(texts, special=body.add_special_tokens, prompt_name=body.prompt_name)
-        return Response(orjson.dumps(found), media_type="application/json")
+        async with self._door.open(request) as call:
+            body = parse(TokenizeRequest, call.body)
+            texts = [body.inputs] if isinstance(body.inputs, str) else body.inputs
+            async with call.wanted():
+                found = await self._spelling.tokens(
+                    texts, special=body.add_special_tokens, prompt_name=body.prompt_name
+                )
+            return Response(orjson.dumps(found), media_type="application/json")
 
     async def decode(self, request: Request) -> Response:
         """Return the texts of token ids."""
-        call = await self._door.open(request)
-        body = parse(DecodeRequest, call.body)
-        many = [ids for ids in body.ids if isinstance(ids, list)]
-        one = [token_id for token_id in body.ids if isinstance(token_id, int)]
-        async with call.wanted():
-            texts = await self._spelling.texts([one] if one else many, skip_special=body.skip_special_tokens)
-        return Response(orjson.dumps(texts), media_type="application/json")
+        async with self._door.open(request) as call:
+            body = parse(DecodeRequest, call.body)
+            many = [ids for ids in body.ids if isinstance(ids, list)]
+            one = [token_id for token_id in body.ids if isinstance(token_id, int)]
+            async with call.wanted():
+                texts = await self._spelling.texts([one] if one else many, skip_special=body.skip_special_tokens)
+            return Response(orjson.dumps(texts), media_type="application/json")
 
     async def refuse(self, request: Request) -> Response:
         """Say that the served model is of another kind than the route is for."""

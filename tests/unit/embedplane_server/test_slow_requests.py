@@ -3,7 +3,7 @@
 import json
 import socket
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 
 import httpx
 import pytest
@@ -11,6 +11,7 @@ import pytest
 from embedplane_server import http_server
 from tests.support.fake_server import RunningServer, running_server
 from tests.support.waiting import wait_for
+from tests.unit.embedplane_server.serving import served
 
 HEAD = b"POST %b HTTP/1.1\r\nhost: x\r\ncontent-length: 1000\r\n\r\n"
 
@@ -94,3 +95,22 @@ def test_a_connection_that_asks_nothing_is_closed(monkeypatch):
     monkeypatch.setattr(http_server, "IDLE_CONNECTION_SECONDS", 1)
     with running_server() as server, sending(server, b"") as client:
         assert read_to_end(client) == b""
+
+
+def test_bodies_together_fill_no_more_than_their_share_of_the_memory():
+    head = b"POST /v1/embeddings HTTP/1.1\r\nhost: x\r\ncontent-length: 2000\r\n\r\n"
+    with running_server(max_request_bytes=2048) as server, ExitStack() as others:
+        for _ in range(8):
+            others.enter_context(sending(server, head + b"x" * 1999))
+        with sending(server, head + b"x" * 1999) as ninth:
+            assert read_to_end(ninth).startswith(b"HTTP/1.1 503 ")
+        others.close()
+        url, body = f"{server.url}/embed", {"inputs": "x" * 1800}
+        wait_for("there is room", lambda: httpx.post(url, json=body).status_code == 200, within=10, pause=0.01)
+
+
+async def test_what_was_answered_is_held_no_longer():
+    async with served(max_request_bytes=2048) as client:
+        for path, status in (("/v1/embeddings", 400), ("/embed", 422), ("/tokenize", 422)):
+            for _ in range(12):
+                assert (await client.post(path, content=b"x" * 2000)).status_code == status
