@@ -12,6 +12,9 @@ hack/check.sh
 echo "--- a browser"
 python -m hack.browser
 
+echo "--- clients of others, and larger weights"
+python -m hack.provision
+
 echo "--- cluster and images"
 # A pristine cluster for each run: what a crashed run left behind goes, pulled images stay.
 [ -n "${EMBEDPLANE_KUBECONTEXT:-}" ] || hack/demo/down --reset
@@ -26,7 +29,7 @@ hack/demo/demo prepare --values "$values"
 export KUBECONFIG EMBEDPLANE_VALUES="$values"
 
 echo "--- real weights, a real Prometheus, the chart, a real API server"
-pytest -q -m "model or cluster" tests/unit
-pytest -q tests/chart tests/integration
+pytest -q -m "model or cluster or provisioned" tests/unit
+pytest -q tests/clients tests/chart tests/integration
 echo "--- end to end"
 pytest --durations=15 tests/e2e

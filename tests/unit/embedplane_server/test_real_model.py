@@ -1,8 +1,7 @@
 """The real MiniLM through fetch, export and build in one process, held against sentence-transformers."""
 
 import asyncio
-import io
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import httpx
 import numpy as np
@@ -10,83 +9,26 @@ import pytest
 
 from embedplane_server.app import create_app
 from embedplane_server.builders.machine import machine_class
-from embedplane_server.builders.manifest import engine_entry, find_engine, read_manifest
-from embedplane_server.builders.step import build
+from embedplane_server.builders.manifest import read_manifest
 from embedplane_server.engines.base import Batch
 from embedplane_server.engines.load import load_engine
 from embedplane_server.errors import PermanentError
 from embedplane_server.export.manifest import TOKENIZER, find_export
-from embedplane_server.fetch import fetch
 from embedplane_server.inspection import compare
-from embedplane_server.progress import Progress
-from embedplane_server.results import BuildResult, FetchResult
-from embedplane_server.settings import (
-    BuildSettings,
-    EngineSettings,
-    ExportSettings,
-    FetchSettings,
-    Overrides,
-    Source,
-)
+from embedplane_server.settings import EngineSettings, Source
 from embedplane_server.store import open_store
 from embedplane_server.tokenization import load_tokenizer
 from tests.support.fake_engine import serve_settings
 from tests.support.reference import cosines, minilm_folder, reference_model
+from tests.support.steps import Steps
 from tests.support.texts import texts_up_to
 
 pytestmark = pytest.mark.model
 
-ENGINE = EngineSettings(backend="openvino")
-
-
-@dataclass
-class Steps:
-    """The three steps over one store; what was told while they ran is in `told`."""
-
-    store: str
-    told: io.StringIO
-
-    def fetch(self, **overrides) -> FetchResult:
-        settings = FetchSettings(
-            store=self.store,
-            source=Source(path=minilm_folder()),
-            overrides=Overrides(**overrides),
-            engine=ENGINE,
-        )
-        return asyncio.run(fetch(settings, Progress(self.told)))
-
-    def export(self, fetched: FetchResult, **overrides) -> str:
-        from embedplane_server.export.step import export  # noqa: PLC0415 -- torch, only for these tests
-
-        settings = ExportSettings(
-            store=self.store, model_digest=fetched.digest, overrides=Overrides(**overrides), format="openvino"
-        )
-        return asyncio.run(export(settings, Progress(self.told))).export_key
-
-    def build(self, export_key, engine=ENGINE, minimum_cosine=0.999, **options) -> BuildResult:
-
-        settings = BuildSettings(
-            store=self.store,
-            export_key=export_key,
-            engine=engine,
-            minimum_cosine=minimum_cosine,
-            threads=2,
-            **options,
-        )
-        return asyncio.run(build(settings, Progress(self.told)))
-
-    def directory(self, built: BuildResult):
-        async def found():
-            store = open_store(self.store)
-            manifest, entry = await find_engine(store, built.key, machine_class())
-            return await store.local_directory(engine_entry(built.key, manifest.variant), entry)
-
-        return asyncio.run(found())
-
 
 @pytest.fixture(scope="module")
 def steps(tmp_path_factory):
-    return Steps(f"file://{tmp_path_factory.mktemp('store')}", io.StringIO())
+    return Steps(f"file://{tmp_path_factory.mktemp('store')}", Source(path=minilm_folder()))
 
 
 @pytest.fixture(scope="module")
