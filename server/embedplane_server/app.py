@@ -34,7 +34,7 @@ from embedplane_server.routes.health import health_routes
 from embedplane_server.routes.info import ServedLimits, info_routes, served_info
 from embedplane_server.routes.ollama import Ollama
 from embedplane_server.routes.openai import OpenAi
-from embedplane_server.routes.openapi import openapi_routes
+from embedplane_server.routes.openapi import choices, openapi_routes
 from embedplane_server.routes.page import page_routes
 from embedplane_server.routes.tei import Tei
 from embedplane_server.routes.traced import with_traces
@@ -113,7 +113,7 @@ def create_app(
         *health_routes(lifecycle, metrics.registry),
         *info_routes(info),
         *page_routes(info, manifest, keys),
-        *openapi_routes(served, policy, further),
+        *openapi_routes(choices(served, policy, tokenizer.vocabulary_size), further),
     ]
     check_free(further, routes)
     edge_settings = _edge_settings(settings, served, policy, routes, keys)

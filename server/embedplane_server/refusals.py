@@ -84,9 +84,8 @@ class UnknownTokenEncoding(RequestRefused):
 
     def __init__(self, encoding: str, known: Iterable[str]) -> None:
         super().__init__(
-            f"'$.input' holds token ids of {encoding!r}, which this server cannot read; it reads those of "
-            f"{', '.join(known)}. Send text instead; with LangChain's OpenAIEmbeddings set "
-            "check_embedding_ctx_length=False."
+            f"This server cannot read token ids of {encoding!r}; it reads those of {', '.join(known)}. Send text "
+            "instead; with LangChain's OpenAIEmbeddings set check_embedding_ctx_length=False."
         )
 
 

@@ -5,7 +5,9 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from embedplane_server.options import Options
+from embedplane_server.cl100k import NAME as CL100K
+from embedplane_server.options import OWN_TOKENS, Options
+from embedplane_server.refusals import UnknownTokenEncoding
 from embedplane_server.routes.door import Door
 from embedplane_server.routes.parsing import parse
 from embedplane_server.schemas.openai import EmbeddingRequest, ServedModelCard, ServedModelList, embedding_response
@@ -37,7 +39,7 @@ class OpenAi:
             body = parse(EmbeddingRequest, call.body)
             if body.model is not None:
                 self._door.check_name(body.model)
-            done = await call.embed(body.input, _options(body, request))
+            done = await call.embed(body.input, _options(body, self._token_encoding(request)))
             model = body.model or self._served.names[0]
             return call.answer(await embedding_response(done.vectors, model, done.tokens, body.encoding_format), done)
 
@@ -51,6 +53,13 @@ class OpenAi:
         self._door.check_name(name)
         return _json(self._card(name))
 
+    def _token_encoding(self, request: Request) -> str | None:
+        """Return whose ids a request says it has. A name that means nothing is refused, whatever the input is."""
+        name = request.headers.get(TOKEN_ENCODING_HEADER)
+        if name not in (None, OWN_TOKENS, CL100K):
+            raise UnknownTokenEncoding(name, (OWN_TOKENS, *self._door.embedder.policy.decoders))
+        return name
+
     def _card(self, name: str) -> ServedModelCard:
         description, matryoshka = self._served.description, self._door.embedder.policy.matryoshka
         return ServedModelCard(
@@ -63,7 +72,7 @@ class OpenAi:
         )
 
 
-def _options(body: EmbeddingRequest, request: Request) -> Options:
+def _options(body: EmbeddingRequest, encoding: str | None) -> Options:
     truncate, side = cut(body.truncate)
     return Options(
         prompt_name=body.prompt_name,
@@ -71,7 +80,7 @@ def _options(body: EmbeddingRequest, request: Request) -> Options:
         truncate=truncate,
         cut_side=side,
         dimensions=body.dimensions,
-        token_encoding=request.headers.get(TOKEN_ENCODING_HEADER),
+        token_encoding=encoding,
     )
 
 

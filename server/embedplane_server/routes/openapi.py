@@ -53,9 +53,11 @@ class Choices:
 
     fields: Mapping[str, Sequence[Any]]
     headers: Mapping[str, Sequence[str]]
+    token_ids: Mapping[str, int]
+    """The largest id that a field takes, where it takes the model's own only."""
 
 
-def choices(served: ServedModel, policy: Policy) -> Choices:
+def choices(served: ServedModel, policy: Policy, vocabulary_size: int) -> Choices:
     """Return the choices that the served model leaves."""
     prompts, matryoshka = sorted(served.description.prompts), policy.matryoshka
     lengths: list[Any] = [*matryoshka.allowed, None]
@@ -68,12 +70,14 @@ def choices(served: ServedModel, policy: Policy) -> Choices:
         "normalize": [True, None] if served.description.normalized else [True, False, None],
     }
     spaces = [matryoshka.space_name(length) for length in matryoshka.allowed]
-    return Choices(fields, {VECTOR_SPACE_HEADER: spaces, TOKEN_ENCODING_HEADER: [OWN_TOKENS, *policy.decoders]})
+    headers = {VECTOR_SPACE_HEADER: spaces, TOKEN_ENCODING_HEADER: [OWN_TOKENS, *policy.decoders]}
+    own_only = ("inputs", "ids") if policy.decoders else ("input", "inputs", "ids")
+    return Choices(fields, headers, dict.fromkeys(own_only, vocabulary_size - 1))
 
 
-def openapi_routes(served: ServedModel, policy: Policy, further: Sequence[str] = ()) -> list[Route]:
+def openapi_routes(choices: Choices, further: Sequence[str] = ()) -> list[Route]:
     """Return /openapi.json; `further` are paths that embed as `/v1/embeddings` does."""
-    body = orjson.dumps(openapi_document(choices(served, policy), further))
+    body = orjson.dumps(openapi_document(choices, further))
 
     async def document(_: Request) -> Response:
         return Response(body, media_type="application/json")
@@ -120,6 +124,17 @@ def _narrow(schema: dict[str, Any], choices: Choices) -> None:
         field.pop("anyOf", None)
         field.pop("type", None)
         field["enum"] = [value for value in choices.fields[name] if value is not None or not is_required]
+    for name in choices.token_ids.keys() & schema["properties"].keys():
+        _bound(schema["properties"][name], choices.token_ids[name])
+
+
+def _bound(schema: dict[str, Any], last_token_id: int) -> None:
+    """Say of every whole number in a field that holds token ids how large it may be."""
+    if schema.get("type") == "integer":
+        schema.pop("exclusiveMaximum", None)
+        schema["maximum"] = last_token_id
+    for inner in (*schema.get("anyOf", ()), *filter(None, [schema.get("items")])):
+        _bound(inner, last_token_id)
 
 
 def _operation(operation: Operation, choices: Choices) -> dict[str, Any]:

@@ -5,6 +5,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, WithJsonSchema
 
 from embedplane_server.schemas.tei import FILLED_TEXTS
+from embedplane_server.schemas.whole import Whole
 
 EmbeddingType = Literal["float", "base64", "binary", "ubinary", "int8", "uint8"]
 Refused = Annotated[Any, WithJsonSchema({"type": "null"})]
@@ -26,7 +27,7 @@ class CohereEmbedRequest(BaseModel):
         json_schema_extra={"items": {"enum": ["float", "base64", "binary", "ubinary"], "type": "string"}},
     )
     truncate: Literal["NONE", "START", "END"] = "END"
-    output_dimension: int | None = None
+    output_dimension: Whole | None = None
     images: Refused = None
     inputs: Refused = None
     max_tokens: Refused = None

@@ -5,6 +5,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, Field
 
 from embedplane_server.schemas.tei import FILLED_TEXTS
+from embedplane_server.schemas.whole import Whole
 
 
 class OllamaEmbedRequest(BaseModel):
@@ -15,7 +16,7 @@ class OllamaEmbedRequest(BaseModel):
     model: str
     input: str | list[str] = Field(json_schema_extra={"anyOf": [{"type": "string", "minLength": 1}, FILLED_TEXTS]})
     truncate: bool = True
-    dimensions: int | None = None
+    dimensions: Whole | None = None
     keep_alive: Any = None
     options: Any = None
 

@@ -16,6 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field, PlainValidator
 from embedplane_server.engines.base import Vectors
 from embedplane_server.schemas.truncate import Truncate
 from embedplane_server.schemas.vectors import ROWS_AT_ONCE
+from embedplane_server.schemas.whole import Whole, whole
 
 EncodingFormat = Literal["float", "base64"]
 Input = str | list[str] | list[int] | list[list[int]]
@@ -34,15 +35,21 @@ INPUT_FORMS = "a string, a list of strings, a list of token ids or a list of lis
 
 def input_of_any_form(value: object) -> object:
     """Validate `Input`; refuse at the first element that is wrong: inputs may be large."""
-    if not isinstance(value, str) and not (isinstance(value, list) and _all_alike(value)):
-        raise ValueError(f"expected {INPUT_FORMS}")
-    return value
+    if isinstance(value, str) or (isinstance(value, list) and _all_of(str, value)):
+        return value
+    if isinstance(value, list) and isinstance(value[0], list):
+        return [_token_ids(item) for item in value]
+    return _token_ids(value)
 
 
-def _all_alike(items: list[object]) -> bool:
-    if items and isinstance(items[0], list):
-        return all(isinstance(item, list) and _all_of(int, item) for item in items)
-    return _all_of(str, items) or _all_of(int, items)
+def _token_ids(value: object) -> list[object]:
+    if isinstance(value, list):
+        if _all_of(int, value):
+            return value
+        numbers = [whole(item) for item in value if type(item) in (int, float)]
+        if len(numbers) == len(value) and _all_of(int, numbers):
+            return numbers
+    raise ValueError(f"expected {INPUT_FORMS}")
 
 
 def _all_of(kind: type, items: list[object]) -> bool:
@@ -61,7 +68,7 @@ class EmbeddingRequest(BaseModel):
     model: str | None = None
     """None: the one model that this server has."""
     encoding_format: EncodingFormat = "float"
-    dimensions: int | None = None
+    dimensions: Whole | None = None
     """Length of the vectors; None: the served default. Others than `/info` lists are refused."""
     user: str | None = None
     input_type: str | None = None

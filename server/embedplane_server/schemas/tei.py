@@ -2,14 +2,15 @@
 
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, PlainValidator, WithJsonSchema
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainValidator, WithJsonSchema
 from pydantic.config import JsonDict
 
 from embedplane_server.schemas.openai import FilledInput, Input, input_of_any_form
+from embedplane_server.schemas.whole import Whole, whole
 from embedplane_server.tokenization import Side
 
 ErrorType = Literal["Unhealthy", "Backend", "Overloaded", "Validation", "Tokenizer", "Empty"]
-TokenIds = Annotated[int, Field(ge=0, lt=2**32)]
+TokenId = Annotated[int, Field(ge=0, lt=2**32), BeforeValidator(whole)]
 
 FILLED_TEXTS: JsonDict = {"type": "array", "items": {"type": "string", "minLength": 1}, "minItems": 1}
 """What is empty is told apart from what is of a wrong type, so the types themselves take it."""
@@ -42,7 +43,7 @@ class EmbedRequest(Cutting):
     inputs: Annotated[Input, PlainValidator(input_of_any_form, json_schema_input_type=FilledInput)]
     normalize: bool | None = None
     """None: as the model does it, so that all routes give the same vectors."""
-    dimensions: int | None = None
+    dimensions: Whole | None = None
     input_type: str | None = None
     """Not TEI's: what the texts are for, as on `/v1/embeddings`."""
 
@@ -72,7 +73,7 @@ class TokenizeRequest(TeiModel):
 class DecodeRequest(TeiModel):
     """Body of `POST /decode`."""
 
-    ids: list[TokenIds] | list[list[TokenIds]] = Field(json_schema_extra={"minItems": 1})
+    ids: list[TokenId] | list[list[TokenId]] = Field(json_schema_extra={"minItems": 1})
     skip_special_tokens: bool = True
 
 

@@ -56,7 +56,14 @@ async def test_ids_that_cannot_be_read_are_refused_with_the_way_out(client):
     error = answer.json()["error"]
     assert (answer.status_code, error["code"]) == (400, "unknown_token_encoding")
     assert "check_embedding_ctx_length=False" in error["message"]
-    assert (await client.post("/v1/embeddings", json={"input": "x"}, headers=headers)).status_code == 200
+
+
+async def test_a_name_that_means_something_may_stand_above_texts_and_any_other_may_not(client):
+    statuses = {}
+    for name in ("model", "cl100k_base", "o200k_base", ""):
+        headers = {"x-embedplane-token-encoding": name}
+        statuses[name] = (await client.post("/v1/embeddings", json={"input": "x"}, headers=headers)).status_code
+    assert statuses == {"model": 200, "cl100k_base": 200, "o200k_base": 400, "": 400}
 
 
 def test_a_table_that_was_changed_is_not_used(tmp_path):

@@ -13,13 +13,21 @@ from embedplane_server.routes.openapi import choices, openapi_document
 from embedplane_server.routes.operations import OPERATIONS
 from embedplane_server.schemas import cohere, info, ollama, openai, tei
 from embedplane_server.served import ServedModel
-from tests.support.fake_engine import NAMES, SPACE, FakeEngine, engine_manifest, fake_application, serve_settings
+from tests.support.fake_engine import (
+    NAMES,
+    SPACE,
+    VOCABULARY,
+    FakeEngine,
+    engine_manifest,
+    fake_application,
+    serve_settings,
+)
 from tests.unit.embedplane_server.serving import served
 
 SETTINGS = serve_settings(dimensions={"allowed": [4]})
 MANIFEST = engine_manifest(prompts={"query": "query: ", "STS": ""})
 SERVED = ServedModel(NAMES[0], NAMES, MANIFEST)
-DOCUMENT = openapi_document(choices(SERVED, serving_policy(SETTINGS, MANIFEST.description)))
+DOCUMENT = openapi_document(choices(SERVED, serving_policy(SETTINGS, MANIFEST.description), VOCABULARY))
 SCHEMAS = DOCUMENT["components"]["schemas"]
 ANSWERS = {
     "/v1/embeddings": ({"input": ["x", "y"]}, openai.EmbeddingList),
@@ -53,11 +61,12 @@ def matches(schema: dict[str, Any], value: Any) -> bool:
         return any(matches(each, value) for each in schema["anyOf"])
     if "const" in schema or "enum" in schema:
         return value in schema.get("enum", [schema.get("const")])
-    kinds = {"string": str, "integer": int, "array": list, "object": dict, "boolean": bool, "null": type(None)}
+    kinds = {"string": str, "array": list, "object": dict, "boolean": bool, "null": type(None)}
     kind = schema.get("type")
-    if kind == "number":
-        return isinstance(value, int | float) and not isinstance(value, bool)
-    if kind is not None and (not isinstance(value, kinds[kind]) or (kind == "integer" and isinstance(value, bool))):
+    if kind in ("number", "integer"):
+        is_whole = kind == "number" or value == int(value) if isinstance(value, int | float) else False
+        return is_whole and not isinstance(value, bool)
+    if kind is not None and not isinstance(value, kinds[kind]):
         return False
     if isinstance(value, list):
         return all(matches(schema.get("items", {}), item) for item in value)
@@ -83,6 +92,8 @@ def test_it_names_what_this_server_takes():
     assert {"search_query", "document", "STS"} <= set(fields["input_type"]["enum"])
     assert SCHEMAS["EmbedRequest"]["properties"]["normalize"]["enum"] == [True, None]
     assert SCHEMAS["OllamaEmbedRequest"]["properties"]["model"]["enum"] == list(NAMES)
+    ids = SCHEMAS["DecodeRequest"]["properties"]["ids"]["anyOf"][0]["items"]
+    assert (ids["minimum"], ids["maximum"]) == (0, VOCABULARY - 1)
     parameters = {each["name"]: each for each in DOCUMENT["paths"]["/v1/embeddings"]["post"]["parameters"]}
     assert parameters["x-embedplane-vector-space"]["schema"]["enum"] == [f"{SPACE};dimensions=4", SPACE]
     assert parameters["x-embedplane-token-encoding"]["schema"]["enum"] == ["model", "cl100k_base"]
@@ -173,10 +184,13 @@ async def test_failures_are_what_it_says(client, method, path, body):
         (openai.EmbeddingRequest, {"input": [[1, 2]], "truncate": "END", "dimensions": 4}),
         (openai.EmbeddingRequest, {"input": [1], "truncate": "end"}),
         (openai.EmbeddingRequest, {"input": [1.5]}),
+        (openai.EmbeddingRequest, {"input": [[1, 2.0], [3.0]], "dimensions": 4.0}),
+        (openai.EmbeddingRequest, {"input": [1, True]}),
+        (openai.EmbeddingRequest, {"input": ["x", 1]}),
         (openai.EmbeddingRequest, {}),
         (tei.EmbedRequest, {"inputs": ["x"], "truncation_direction": "left"}),
         (tei.EmbedRequest, {"inputs": {"a": 1}}),
-        (tei.DecodeRequest, {"ids": [[1]]}),
+        (tei.DecodeRequest, {"ids": [[1.0, 2]]}),
         (tei.DecodeRequest, {"ids": ["x"]}),
         (cohere.CohereEmbedRequest, {"texts": ["x"], "embedding_types": ["float"]}),
         (cohere.CohereEmbedRequest, {"texts": "x"}),

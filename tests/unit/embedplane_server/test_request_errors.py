@@ -75,7 +75,7 @@ async def test_an_empty_input(client, value):
 
 @pytest.mark.parametrize(
     ("field", "value"),
-    [("encoding_format", "hex"), ("dimensions", "8"), ("model", 3), ("user", 3), ("dimensions", 8.0)],
+    [("encoding_format", "hex"), ("dimensions", "8"), ("model", 3), ("user", 3), ("dimensions", 8.5)],
 )
 async def test_a_field_of_a_wrong_type_is_named(client, field, value):
     error = error_of(await post(client, {"input": "x", field: value}), 400)
