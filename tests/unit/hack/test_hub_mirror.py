@@ -1,13 +1,10 @@
 """The hub mirror as huggingface_hub's own client sees it."""
 
-import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import httpx
 import pytest
-import uvicorn
 from huggingface_hub import HfApi, hf_hub_download, snapshot_download
 from huggingface_hub.errors import (
     EntryNotFoundError,
@@ -17,9 +14,8 @@ from huggingface_hub.errors import (
     RevisionNotFoundError,
 )
 
-from hack.demo.hub_mirror import create_app
 from hack.demo.repositories import Commit, Repositories
-from tests.support.waiting import wait_for
+from tests.support.hub import mirroring
 
 CONTENT = {
     "config.json": b'{"hidden_size": 8}',
@@ -35,19 +31,6 @@ def write_folder(folder: Path, content: dict[str, bytes]) -> Path:
     return folder
 
 
-@contextmanager
-def serving(repositories: Repositories) -> Iterator[str]:
-    server = uvicorn.Server(uvicorn.Config(create_app(repositories), port=0, log_level="warning"))
-    thread = threading.Thread(target=server.run)
-    thread.start()
-    try:
-        wait_for("the mirror listens", lambda: server.started, within=10)
-        yield f"http://127.0.0.1:{server.servers[0].sockets[0].getsockname()[1]}"
-    finally:
-        server.should_exit = True
-        thread.join()
-
-
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return write_folder(tmp_path_factory.mktemp("model"), CONTENT)
@@ -61,7 +44,7 @@ def endpoint(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator
     repositories.add("some/open@v2", write_folder(tmp_path_factory.mktemp("v2"), {"config.json": b"{}"}))
     repositories.protect("some/gated", "secret", is_private=False)
     repositories.protect("some/private", "hidden", is_private=True)
-    with serving(repositories) as url:
+    with mirroring(repositories) as url:
         yield url
 
 
