@@ -94,6 +94,7 @@ def test_a_client_that_leaves_frees_its_work(server):
     server.engine.hold()
     with socket.create_connection(("127.0.0.1", server.port)) as client:
         client.sendall(raw_request({"input": ["w " * 30] * 20}))
+        server.engine.wait_until_busy()
         soon("its inputs wait", lambda: queued_inputs(server) > 0)
     soon("its inputs are gone", lambda: queued_inputs(server) == 0)
     server.engine.release()
