@@ -1,0 +1,1 @@
+"""The inference server beside its peers over HTTP: `hack/bench/server.py`."""
