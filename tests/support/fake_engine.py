@@ -69,7 +69,8 @@ class FakeEngine:
 
     dimensions = DIMENSIONS
 
-    def __init__(self) -> None:
+    def __init__(self, parallel: int = 1) -> None:
+        self.parallel = parallel
         self.batches: list[Batch] = []
         self.threads: set[int] = set()
         self.fails_on: set[int] | None = None

@@ -30,7 +30,8 @@ def main() -> None:
     with tempfile.TemporaryDirectory(prefix="embedplane-bench-") as logs:
         for name in arguments.models:
             model = model_of(name)
-            results.append(measure(model, publish(model, arguments.precision, arguments.cosine), plan, Path(logs)))
+            engine = publish(model, arguments.precision, arguments.cosine, arguments.max_batch_tokens)
+            results.append(measure(model, engine, plan, Path(logs)))
             print(f"\n{name}\n{table(results[-1])}\n", flush=True)
     found = document(results, (load_before, os.getloadavg()[0]))
     if arguments.output:
@@ -45,6 +46,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--against", type=Path, help="another checkout, measured beside this one as `before`")
     parser.add_argument("--precision", default="auto")
     parser.add_argument("--cosine", type=float, default=0.999, help="the floor of the engine")
+    parser.add_argument("--max-batch-tokens", type=int, help="instead of what the engine's build measured")
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--seconds", type=float, default=4.0, help="of each measurement")
     parser.add_argument("--output", type=Path)

@@ -25,7 +25,7 @@ class Engine:
     """What the build said: precision, conformance, benchmark."""
 
 
-def publish(model: Model, precision: str = "auto", minimum_cosine: float = 0.999) -> Engine:
+def publish(model: Model, precision: str, minimum_cosine: float, max_batch_tokens: int | None) -> Engine:
     """Return a model's engine; what the store has already is not made again."""
     store = FOLDER / "store"
     settings = {"STORE": store.as_uri(), "ENGINE": json.dumps({"backend": "openvino", "precision": precision})}
@@ -55,6 +55,8 @@ def publish(model: Model, precision: str = "auto", minimum_cosine: float = 0.999
         "THREADS": str(THREADS),
         "MINIMUM_COSINE": floor,
     }
+    if max_batch_tokens is not None:
+        variables["MAX_BATCH_TOKENS"] = str(max_batch_tokens)
     (manifest,) = (store / "engines" / built["key"]).glob("*/*/engine.json")
     return Engine(manifest.parent, _prefixed(variables), built)
 

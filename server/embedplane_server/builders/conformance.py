@@ -46,7 +46,7 @@ def measure(engine: Engine, references: References, limit: int | None = None) ->
     """Embed golden texts singly and in mixed padded batches and compare each vector with its reference."""
     chosen = references.sample(limit)
     rows = range(len(chosen.token_ids))
-    alone = np.concatenate([engine.embed(Batch([chosen.token_ids[row]])) for row in rows])
+    alone = np.concatenate([engine.embed(Batch([chosen.token_ids[row]], alone=True)) for row in rows])
     mixed = np.empty_like(alone)
     for batch in _mixed(rows):
         mixed[batch] = engine.embed(Batch([chosen.token_ids[row] for row in batch]))

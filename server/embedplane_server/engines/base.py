@@ -1,6 +1,6 @@
 """The seam between scheduling and engine libraries: ragged token ids in, float32 vectors out.
 
-An engine knows neither HTTP nor the queue. It is called from one thread at a time and may use more inside.
+An engine knows neither HTTP nor the queue. It says from how many threads at once it wants to be called.
 """
 
 from collections.abc import Sequence
@@ -21,6 +21,8 @@ class Batch:
     """
 
     token_ids: Sequence[Sequence[int]]
+    alone: bool = False
+    """No other batch runs or waits, so this one may have all of the device."""
 
     @property
     def tokens(self) -> int:
@@ -38,6 +40,11 @@ class Engine(Protocol):
     @property
     def dimensions(self) -> int:
         """Length of each vector."""
+        ...
+
+    @property
+    def parallel(self) -> int:
+        """So many calls of `embed` at once use the whole device; more would only wait."""
         ...
 
     def embed(self, batch: Batch) -> Vectors:

@@ -38,6 +38,27 @@ class Queued:
     inputs: int = 0
 
 
+class BusyTime:
+    """Seconds in which the engine had something to do: batches that run side by side count once."""
+
+    def __init__(self) -> None:
+        self.running = 0
+        """So many batches run now."""
+        self._counted_until = 0.0
+
+    def begin(self, now: float) -> None:
+        """Note that a batch starts."""
+        if not self.running:
+            self._counted_until = now
+        self.running += 1
+
+    def end(self, now: float) -> float:
+        """Note that a batch has ended; return the seconds that were not counted yet."""
+        seconds, self._counted_until = now - self._counted_until, now
+        self.running -= 1
+        return seconds
+
+
 class Throughput:
     """Tokens a busy second of the engine is worth: measured, forgetting with a half-life of ten busy seconds."""
 

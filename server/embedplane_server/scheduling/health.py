@@ -10,33 +10,33 @@ MAX_FAILURES = 3
 
 
 class EngineHealth:
-    """Written by the engine thread, read by the event loop."""
+    """Written by the engine's threads, each under a number of its own, read by the event loop."""
 
     def __init__(self, max_batch_seconds: float) -> None:
         self._max_batch_seconds = max_batch_seconds
-        self._running_since: float | None = None
+        self._running: dict[int, float] = {}
         self._failures = 0
         self.known_good: Sequence[int] | None = None
 
-    def batch_started(self, now: float) -> None:
+    def batch_started(self, thread: int, now: float) -> None:
         """Note that the engine is at work."""
-        self._running_since = now
+        self._running[thread] = now
 
-    def batch_succeeded(self, example: Sequence[int]) -> None:
+    def batch_succeeded(self, thread: int, example: Sequence[int]) -> None:
         """Note that the engine works; `example` is an input that it has just embedded."""
-        self._running_since = None
+        self._running.pop(thread)
         self._failures = 0
         self.known_good = example
 
-    def batch_failed(self, probe_works: bool) -> None:
+    def batch_failed(self, thread: int, *, probe_works: bool) -> None:
         """Note a failure, and whether an input that worked before still does."""
-        self._running_since = None
+        self._running.pop(thread)
         self._failures = 0 if probe_works else self._failures + 1
 
     def problem(self, now: float) -> str | None:
         """Return what is wrong, or None."""
-        since = self._running_since
-        if since is not None and now - since > self._max_batch_seconds:
+        since = min(list(self._running.values()), default=now)
+        if now - since > self._max_batch_seconds:
             return f"one batch has been running for {now - since:.0f} seconds"
         if self._failures >= MAX_FAILURES:
             return f"the last {self._failures} batches failed"

@@ -27,6 +27,7 @@ class BatchReport:
     padding_tokens: int
     inputs: int
     seconds: float
+    """Of the engine's time; where batches ran side by side, the part that no other batch has counted."""
     outcome: Outcome
 
 

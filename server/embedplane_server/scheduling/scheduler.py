@@ -1,7 +1,8 @@
-"""Runs the engine in one thread of its own on what waits; requests await their vectors on the event loop.
+"""Runs the engine in threads of its own on what waits; requests await their vectors on the event loop.
 
-The event loop admits and abandons, the engine thread takes and answers; what they share changes under one lock.
-The engine thread never waits for the event loop and there is no timer: an idle engine starts on whatever arrives.
+The event loop admits and abandons, the engine's threads take and answer; what they share changes under one lock. There
+are as many threads as the engine runs batches side by side; one at a time waits and takes, the others queue behind it.
+None waits for the event loop and there is no timer: an idle engine starts on whatever arrives.
 """
 
 import asyncio
@@ -10,13 +11,13 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from embedplane_server.engines.base import Batch, Engine, Vectors
 from embedplane_server.errors import EngineError
-from embedplane_server.scheduling.admission import Limits, Queued, Throughput, admit
+from embedplane_server.scheduling.admission import BusyTime, Limits, Queued, Throughput, admit
 from embedplane_server.scheduling.errors import EngineFailed, Overloaded, ShuttingDown
 from embedplane_server.scheduling.health import EngineHealth
 from embedplane_server.scheduling.observer import BatchReport, Observer, Outcome
@@ -26,8 +27,16 @@ from embedplane_server.scheduling.work import Embedded, Lane, Unit, Work
 logger = logging.getLogger(__name__)
 
 
+@dataclass(frozen=True, slots=True)
+class Begun:
+    """Inputs that have left the queue, and the batch that they make."""
+
+    units: list[Unit]
+    batch: Batch
+
+
 class Scheduler:
-    """The queue and the engine thread."""
+    """The queue and the engine's threads."""
 
     def __init__(
         self,
@@ -47,29 +56,37 @@ class Scheduler:
         self._inbox: list[Work] = []
         self._queued = {lane: Queued() for lane in Lane}
         self._closing = False
-        self._waiting = Waiting()  # only the engine thread touches it
-        self._thread = threading.Thread(target=self._run, name="engine", daemon=True)
+        self._busy = BusyTime()
+        self._taking = threading.Lock()
+        self._waiting = Waiting()  # touched with `_taking` held
+        self._threads = [
+            threading.Thread(target=self._run, args=(number,), name=f"engine-{number}", daemon=True)
+            for number in range(engine.parallel)
+        ]
 
     def start(self) -> None:
-        """Start the engine thread."""
-        self._thread.start()
+        """Start the engine's threads."""
+        for thread in self._threads:
+            thread.start()
 
     def close(self, timeout: float = 30) -> None:
-        """Let the engine thread finish what is queued, then end it."""
+        """Let the engine's threads finish what is queued, then end them."""
         with self._arrived:
             self._closing = True
             self._arrived.notify()
-        self._thread.join(timeout)
+        deadline = time.monotonic() + timeout
+        for thread in self._threads:
+            thread.join(max(deadline - time.monotonic(), 0))
 
     def queued(self, lane: Lane) -> Queued:
-        """Return what waits in a lane now; inputs in the running batch do not wait."""
+        """Return what waits in a lane now; inputs in the running batches do not wait."""
         with self._arrived:
             return replace(self._queued[lane])
 
     def problem(self) -> str | None:
         """Return what is wrong with the engine, or None while it is healthy."""
-        if not self._thread.is_alive():
-            return "the engine thread has ended"
+        if not all(thread.is_alive() for thread in self._threads):
+            return "an engine thread has ended"
         return self._health.problem(self._clock())
 
     async def embed(self, token_ids: Sequence[Sequence[int]]) -> Embedded:
@@ -117,12 +134,17 @@ class Scheduler:
         if outcome is not None and inputs:
             self._observer.dropped(tokens, inputs, outcome)
 
-    def _run(self) -> None:
-        while self._collect():
-            taken = self._waiting.take(self.limits.max_batch_tokens)
-            units, token_ids = self._start(taken)
-            if units:
-                self._embed(units, Batch(token_ids))
+    def _run(self, thread: int) -> None:
+        while (begun := self._begin()) is not None:
+            if begun.units:
+                self._embed(thread, begun)
+
+    def _begin(self) -> Begun | None:
+        """Wait for work and take a batch of it; None when it is time to end."""
+        with self._taking:
+            if not self._collect():
+                return None
+            return self._start(self._waiting.take(self.limits.max_batch_tokens))
 
     def _collect(self) -> bool:
         """Move arrivals to what waits, sleeping while there is nothing; False when it is time to end."""
@@ -142,7 +164,7 @@ class Scheduler:
     def _any_queued(self) -> bool:
         return any(queued.inputs for queued in self._queued.values())
 
-    def _start(self, taken: list[Unit]) -> tuple[list[Unit], list[Sequence[int]]]:
+    def _start(self, taken: list[Unit]) -> Begun:
         """Take the inputs of a batch out of the queue; those of requests that ended meanwhile fall away."""
         now = self._clock()
         with self._arrived:
@@ -152,22 +174,25 @@ class Scheduler:
                 self._leave(unit.work, len(ids), 1)
                 if unit.work.started is None:
                     unit.work.started = now
-        return units, token_ids
+            alone = not self._busy.running and not self._any_queued()
+            if units:
+                self._busy.begin(now)
+        return Begun(units, Batch(token_ids, alone))
 
-    def _embed(self, units: list[Unit], batch: Batch) -> None:
-        started = self._clock()
-        self._health.batch_started(started)
+    def _embed(self, thread: int, begun: Begun) -> None:
+        batch = begun.batch
+        self._health.batch_started(thread, self._clock())
         try:
             vectors = self._checked(batch)
         except Exception:
-            logger.exception("a batch of %d inputs and %d tokens failed", len(units), batch.tokens)
-            self._report(batch, started, Outcome.FAILED)
-            self._fail(units)
-            self._health.batch_failed(self._probe_works())
+            logger.exception("a batch of %d inputs and %d tokens failed", len(begun.units), batch.tokens)
+            self._report(batch, Outcome.FAILED)
+            self._fail(begun.units)
+            self._health.batch_failed(thread, probe_works=self._probe_works())
             return
-        self._report(batch, started, Outcome.SUCCESS)
-        self._health.batch_succeeded(min(batch.token_ids, key=len))
-        self._answer(units, vectors)
+        self._report(batch, Outcome.SUCCESS)
+        self._health.batch_succeeded(thread, min(batch.token_ids, key=len))
+        self._answer(begun.units, vectors)
 
     def _checked(self, batch: Batch) -> Vectors:
         vectors = self._engine.embed(batch)
@@ -190,17 +215,19 @@ class Scheduler:
             return False
         return True
 
-    def _report(self, batch: Batch, started: float, outcome: Outcome) -> None:
-        seconds = self._clock() - started
+    def _report(self, batch: Batch, outcome: Outcome) -> None:
         tokens, inputs = batch.tokens, len(batch.token_ids)
-        if outcome is Outcome.SUCCESS:
-            self._throughput.add(tokens, seconds)
+        with self._arrived:
+            seconds = self._busy.end(self._clock())
+            if outcome is Outcome.SUCCESS:
+                self._throughput.add(tokens, seconds)
         self._observer.batch(BatchReport(tokens, batch.longest * inputs - tokens, inputs, seconds, outcome))
 
     def _answer(self, units: list[Unit], vectors: Vectors) -> None:
-        for unit, vector in zip(units, vectors, strict=True):
-            unit.work.keep(unit.index, vector)
-        finished = [work for work in _works(units) if work.unfinished == 0]
+        with self._arrived:  # another thread may have inputs of the same request
+            for unit, vector in zip(units, vectors, strict=True):
+                unit.work.keep(unit.index, vector)
+            finished = [work for work in _works(units) if work.unfinished == 0]
         self._end(finished, Outcome.SUCCESS)
         now = self._clock()
         _on_loop(finished, lambda work: work.future.set_result(_embedded(work, now)))

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 import numpy as np
 import pytest
 
-from embedplane_server.scheduling.admission import Limits, Queued
+from embedplane_server.scheduling.admission import BusyTime, Limits, Queued
 from embedplane_server.scheduling.errors import EngineFailed, NeverFits, Overloaded, ShuttingDown
 from embedplane_server.scheduling.observer import BatchReport, Outcome
 from embedplane_server.scheduling.scheduler import Scheduler
@@ -100,7 +100,7 @@ async def test_many_requests_at_once_each_get_their_own(scheduler):
         assert np.array_equal(answer.vectors, np.stack([vector_of(ids) for ids in token_ids]))
 
 
-async def test_the_engine_runs_in_one_thread_of_its_own(scheduler, engine):
+async def test_an_engine_runs_in_one_thread_of_its_own(scheduler, engine):
     await asyncio.gather(*(scheduler.embed(texts(3, 10)) for _ in range(10)))
     assert len(engine.threads) == 1
 
@@ -264,7 +264,7 @@ async def test_closing_finishes_what_is_queued_and_takes_no_more(engine, ledger)
     assert (await queued).vectors.shape == (30, DIMENSIONS)
     with pytest.raises(ShuttingDown):
         await scheduler.embed(texts(1, 5))
-    assert scheduler.problem() == "the engine thread has ended"
+    assert scheduler.problem() == "an engine thread has ended"
 
 
 async def test_padding_is_reported(scheduler, ledger):
@@ -281,3 +281,51 @@ async def test_lanes_follow_the_size_of_the_request(scheduler, engine):
     assert scheduler.queued(Lane.BULK) == Queued(145, 8)
     engine.release()
     await asyncio.gather(*tasks)
+
+
+async def test_batches_run_side_by_side_where_the_engine_can(ledger):
+    engine = FakeEngine(parallel=2)
+    scheduler = Scheduler(engine, LIMITS, ledger, expected_tokens_per_second=100)
+    scheduler.start()
+    engine.hold()
+    tasks = []
+    for number in range(2):
+        tasks.append(await started(scheduler, texts(1, 5, first=1000 + number)))
+        await asyncio.to_thread(engine.wait_until_busy)
+    engine.let_through(2)
+    await asyncio.gather(*tasks)
+    assert len(engine.threads) == 2
+    await asyncio.to_thread(scheduler.close)
+
+
+async def test_a_request_gets_all_vectors_whose_batches_ran_side_by_side(ledger):
+    scheduler = Scheduler(FakeEngine(parallel=4), LIMITS, ledger, expected_tokens_per_second=100)
+    scheduler.start()
+    requests = [texts(90, 5, first=1000 + 100 * number) for number in range(2)] * 10
+    for token_ids, answer in zip(requests, [await scheduler.embed(each) for each in requests], strict=True):
+        assert np.array_equal(answer.vectors, np.stack([vector_of(ids) for ids in token_ids]))
+    await asyncio.to_thread(scheduler.close)
+
+
+async def test_a_batch_has_the_engine_alone_while_nothing_else_runs_or_waits(ledger):
+    engine = FakeEngine(parallel=2)
+    scheduler = Scheduler(engine, LIMITS, ledger, expected_tokens_per_second=100)
+    scheduler.start()
+    engine.hold()
+    first = await started(scheduler, texts(1, 5))
+    await asyncio.to_thread(engine.wait_until_busy)
+    second = await started(scheduler, texts(1, 5))
+    await asyncio.to_thread(engine.wait_until_busy)
+    engine.let_through(2)
+    await asyncio.gather(first, second)
+    assert [batch.alone for batch in engine.batches] == [True, False]
+    await asyncio.to_thread(scheduler.close)
+
+
+def test_seconds_in_which_two_batches_run_count_once():
+    busy = BusyTime()
+    busy.begin(10)
+    busy.begin(11)
+    assert [busy.end(13), busy.end(14)] == [3, 1]
+    busy.begin(20)
+    assert busy.end(22) == 2
