@@ -8,7 +8,6 @@ loading; proving and measuring an engine is in `builders`.
 """
 
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from queue import SimpleQueue
@@ -80,12 +79,9 @@ class OpenVinoEngine:
             requests.put(request)
 
     def warm_up(self, window: int) -> None:
-        """Run one text of each padded length up to a limit, so that early requests need not wait for new shapes."""
-        lengths = sorted({padded_length(length) for length in range(1, min(window, _WARM_LENGTH) + 1)})
-        texts = [Batch([[0] * length], alone) for length in lengths if length <= window for alone in (True, False)]
-        with ThreadPoolExecutor(self._parallel) as threads:
-            for _ in threads.map(self.embed, texts):
-                pass
+        """Run one text of each padded length up to a limit, so that lone requests need not wait for new shapes."""
+        for length in sorted({padded_length(length) for length in range(1, min(window, _WARM_LENGTH) + 1)}):
+            self.embed(Batch([[0] * min(length, window)], alone=True))
 
     def close(self) -> None:
         """Drop requests and graphs."""
@@ -93,8 +89,8 @@ class OpenVinoEngine:
 
 
 def padded_length(length: int) -> int:
-    """Return the length on the grid: steps of 8 up to 64 tokens, of 16 up to 256, of 32 above."""
-    step = 8 if length <= 64 else 16 if length <= 256 else 32
+    """Return the length on the grid: steps of 2 up to 32 tokens, of 8 up to 64, of 16 up to 256, of 32 above."""
+    step = 2 if length <= 32 else 8 if length <= 64 else 16 if length <= 256 else 32
     return -(-length // step) * step
 
 

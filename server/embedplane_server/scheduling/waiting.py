@@ -13,8 +13,8 @@ from embedplane_server.scheduling.work import Lane, Unit, Work
 
 MAX_SPREAD_SECONDS = 10.0
 """No input is due later than this after its arrival, however large its request."""
-LENGTH_STEP = 8
-"""Lengths that differ by less than this are the same here: engines pad to such steps themselves."""
+LENGTH_STEP, FINE_LENGTH_STEP, FINE_UNTIL = 8, 2, 32
+"""Lengths that differ by less than a step are the same here: engines pad to such steps themselves."""
 BATCH_OVERHEAD_TOKENS = 64
 """What starting a batch costs, in tokens that could be computed instead."""
 MOST_ENDED = 10_000
@@ -24,7 +24,7 @@ INTERACTIVE_BATCHES_PER_BULK_BATCH = 3
 
 
 class WaitingLane:
-    """The waiting inputs of one lane, by length (rounded up to `LENGTH_STEP`) and due time."""
+    """The waiting inputs of one lane, by length (rounded up to a step) and due time."""
 
     def __init__(self) -> None:
         self._by_length: dict[int, list[tuple[float, int, Unit]]] = {}
@@ -36,8 +36,7 @@ class WaitingLane:
         before = 0
         for index, ids in enumerate(work.token_ids):
             due = work.arrived + min(before / tokens_per_second, MAX_SPREAD_SECONDS)
-            length = -(-len(ids) // LENGTH_STEP) * LENGTH_STEP
-            heappush(self._at(length), (due, next(self._sequence), Unit(work, index)))
+            heappush(self._at(_stepped(len(ids))), (due, next(self._sequence), Unit(work, index)))
             before += len(ids)
 
     def __bool__(self) -> bool:
@@ -104,6 +103,11 @@ class WaitingLane:
             if padded <= max_tokens and (tokens + length) / (padded + BATCH_OVERHEAD_TOKENS) >= share_now:
                 return length
         return None
+
+
+def _stepped(length: int) -> int:
+    step = FINE_LENGTH_STEP if length <= FINE_UNTIL else LENGTH_STEP
+    return -(-length // step) * step
 
 
 class Waiting:

@@ -50,8 +50,8 @@ def test_a_batch_takes_what_fits_the_token_budget(loop):
 
 
 def test_lengths_that_an_engine_pads_to_the_same_go_together(loop):
-    waiting = waiting_with(work_of(loop, *[9, 16] * 50))
-    assert sorted(lengths(waiting.take(1600))) == [9] * 50 + [16] * 50
+    waiting = waiting_with(work_of(loop, *[33, 40] * 50))
+    assert sorted(lengths(waiting.take(4000))) == [33] * 50 + [40] * 50
 
 
 def test_an_input_larger_than_the_budget_goes_alone(loop):
@@ -93,7 +93,7 @@ def test_requests_of_many_inputs_share_the_batches(loop):
     first, second = work_of(loop, *[10] * 100), work_of(loop, *[10] * 100, arrived=0.0)
     waiting = waiting_with(first, second)
     of_second = [unit for units in islice(batches(waiting, 100), 4) for unit in units if unit.work is second]
-    assert 8 <= len(of_second) <= 16
+    assert 16 <= len(of_second) <= 24
 
 
 def test_the_longest_waiting_input_is_in_the_next_batch_whatever_its_length(loop):

@@ -6,7 +6,8 @@ from embedplane_server.engines.openvino import OpenVinoOptions, padded_length
 
 
 @pytest.mark.parametrize(
-    ("length", "padded"), [(1, 8), (8, 8), (9, 16), (64, 64), (65, 80), (256, 256), (257, 288), (512, 512)]
+    ("length", "padded"),
+    [(1, 2), (8, 8), (9, 10), (32, 32), (33, 40), (64, 64), (65, 80), (256, 256), (257, 288), (512, 512)],
 )
 def test_lengths_are_padded_to_a_grid(length, padded):
     assert padded_length(length) == padded

@@ -151,7 +151,7 @@ async def test_a_request_cancelled_in_the_middle_frees_the_rest(scheduler, engin
     engine.release()
     await until(lambda: len(ledger.reports) == 1)
     assert waiting(scheduler) == (0, 0)
-    assert ledger.tokens == {Outcome.SUCCESS: 60, Outcome.FAILED: 0, Outcome.CANCELLED: 440}
+    assert ledger.tokens == {Outcome.SUCCESS: 100, Outcome.FAILED: 0, Outcome.CANCELLED: 400}
     assert len(engine.batches) == 1
 
 
