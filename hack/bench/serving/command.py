@@ -3,6 +3,8 @@
 import argparse
 import json
 import os
+import signal
+import sys
 import tempfile
 from pathlib import Path
 
@@ -19,6 +21,7 @@ KINDS = ["short", "mixed", "long"]
 
 def main() -> None:
     """Measure, print tables, write JSON."""
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # servers are ended on the way out
     arguments = _arguments()
     if arguments.check:
         arguments.models, arguments.peers, arguments.kinds = MODELS[:1], [], KINDS[:1]

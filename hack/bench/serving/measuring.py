@@ -108,6 +108,7 @@ def _round(results: Results, servers: list[Running], bare: Bare, seconds: float)
                 used = server.cpu_seconds() - before
             speeds.setdefault(server.name, []).append(done.tokens / done.seconds)
             cheapness.setdefault(server.name, []).append(done.tokens / used)
+            print(f"bench: {workload.name}, {server.name}: {done.tokens / done.seconds:.0f} tokens/s", flush=True)
         speeds.setdefault(BARE, []).append(bare.ask("speed", lengths=workload.lengths, seconds=seconds))
 
 

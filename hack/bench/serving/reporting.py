@@ -27,13 +27,11 @@ def document(results: list[Results], load_averages: tuple[float, float]) -> dict
 def table(results: Results) -> str:
     """Return speeds, ratios to ours, and what else counts, as text."""
     servers = list(results.starts)
-    rows = [["tokens/s (ours is so many times as fast)", *servers, BARE, "limit"]]
+    rows = [["tokens/s (ours is so many times as fast; per CPU second)", *servers, BARE, "limit"]]
     for workload in results.workloads:
         ours = results.speed(workload.name, OURS)
         limit = results.limit(workload)
-        cells = [
-            f"{results.speed(workload.name, each):.0f} ({_ratio(results, workload.name, each):.2f})" for each in servers
-        ]
+        cells = [_cell(results, workload.name, each) for each in servers]
         bare = results.speed(workload.name, BARE)
         rows.append([workload.name, *cells, f"{bare:.0f} ({ours / bare:.2f})", f"{limit:.0f} ({ours / limit:.2f})"])
     rows.append(["lone short text, ms", *(f"{results.lone.get(each, 0):.2f}" for each in [*servers, BARE]), ""])
@@ -45,10 +43,15 @@ def table(results: Results) -> str:
     return "\n".join("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)) for row in rows)
 
 
-def _ratio(results: Results, workload: str, server: str) -> float:
+def _cell(results: Results, workload: str, server: str) -> str:
+    ratio = _ratio(results.speeds[workload], server)
+    cheaper = _ratio(results.tokens_a_cpu_second[workload], server)
+    return f"{results.speed(workload, server):.0f} ({ratio:.2f}; {cheaper:.2f})"
+
+
+def _ratio(of_servers: dict[str, list[float]], server: str) -> float:
     """Return the median over the rounds of ours over the other's: both were measured in the same minute."""
-    speeds = results.speeds[workload]
-    return statistics.median(ours / other for ours, other in zip(speeds[OURS], speeds[server], strict=True))
+    return statistics.median(ours / other for ours, other in zip(of_servers[OURS], of_servers[server], strict=True))
 
 
 def _model(results: Results) -> dict[str, Any]:
@@ -65,11 +68,16 @@ def _model(results: Results) -> dict[str, Any]:
                 "limit": round(results.limit(workload)),
                 "tokensPerSecond": _rounded(results.speeds[workload.name]),
                 "tokensPerCpuSecond": _rounded(results.tokens_a_cpu_second[workload.name]),
-                "ratio": {name: round(_ratio(results, workload.name, name), 3) for name in results.starts},
+                "ratio": _ratios(results.speeds[workload.name], list(results.starts)),
+                "ratioPerCpuSecond": _ratios(results.tokens_a_cpu_second[workload.name], list(results.starts)),
             }
             for workload in results.workloads
         },
     }
+
+
+def _ratios(of_servers: dict[str, list[float]], servers: list[str]) -> dict[str, float]:
+    return {name: round(_ratio(of_servers, name), 3) for name in servers}
 
 
 def _rounded(speeds: dict[str, list[float]]) -> dict[str, list[int]]:
