@@ -16,7 +16,7 @@ QUESTIONS = (
 def show(address: str, model: str) -> None:
     """Print the best texts for each question."""
     texts = TEXTS.read_text().splitlines()
-    from openai import OpenAI  # noqa: PLC0415 - of .venv; the rest of hack/ runs without it
+    from openai import OpenAI  # noqa: PLC0415 -- of .venv; the rest of hack/ runs without it
 
     with OpenAI(base_url=f"{address}/v1", api_key="unused") as client:
         answer = client.embeddings.create(model=model, input=[*texts, *QUESTIONS])

@@ -31,7 +31,7 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         asyncio.run(run(settings))
     except EmbedplaneError as error:
-        logger.error("ending: %s", error)  # noqa: TRY400 - the message says it all
+        logger.error("ending: %s", error)  # noqa: TRY400 -- the message says it all
         return EXIT_LOST
     return 0
 

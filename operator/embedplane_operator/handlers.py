@@ -21,12 +21,12 @@ def register(registry: kopf.OperatorRegistry, queue: WorkQueue, index: ModelInde
     """Connects kopf to the queue; `beat` is called at every event, to tell that the watches live."""
 
     @kopf.on.login(registry=registry)
-    async def login(**arguments: Any) -> kopf.ConnectionInfo | None:  # noqa: ANN401 - kopf's arguments
+    async def login(**arguments: Any) -> kopf.ConnectionInfo | None:  # noqa: ANN401 -- kopf's arguments
         # reads the token from its file each time, so that a rotated one is found
         return kopf.login_with_service_account(**arguments) or kopf.login_with_kubeconfig(**arguments)
 
     @kopf.on.event(*_coordinates(EMBEDDING_MODEL), registry=registry)
-    async def model_event(body: kopf.Body, **_: Any) -> None:  # noqa: ANN401 - kopf's arguments
+    async def model_event(body: kopf.Body, **_: Any) -> None:  # noqa: ANN401 -- kopf's arguments
         beat()
         queue.add(Key(str(body["metadata"]["namespace"]), str(body["metadata"]["name"])))
 
@@ -38,7 +38,7 @@ def _watch_owned(
     registry: kopf.OperatorRegistry, resource: Resource, queue: WorkQueue, index: ModelIndex, beat: Callable[[], None]
 ) -> None:
     @kopf.on.event(*_coordinates(resource), registry=registry, id=f"{resource.plural}_event")
-    async def owned_event(body: kopf.Body, **_: Any) -> None:  # noqa: ANN401 - kopf's arguments
+    async def owned_event(body: kopf.Body, **_: Any) -> None:  # noqa: ANN401 -- kopf's arguments
         beat()
         for key in index.concerned(resource.kind, body):
             queue.add(key)

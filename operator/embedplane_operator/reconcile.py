@@ -154,5 +154,5 @@ class Reconciler:
 
     def _resync(self) -> float:
         """Deletions that happen while a watch is down are never told, so every model comes round from time to time."""
-        jitter = random.uniform(1 - RESYNC_JITTER, 1 + RESYNC_JITTER)  # noqa: S311 - jitter, not a secret
+        jitter = random.uniform(1 - RESYNC_JITTER, 1 + RESYNC_JITTER)  # noqa: S311 -- jitter, not a secret
         return self._settings.resync_seconds * jitter

@@ -132,7 +132,7 @@ async def _watch(parts: Parts, stop: asyncio.Event) -> None:
     register(registry, parts.queue, parts.index, lambda: parts.pulse.beat("watch"))
 
     @kopf.on.cleanup(registry=registry)
-    async def stopped(**_: Any) -> None:  # noqa: ANN401 - kopf's arguments
+    async def stopped(**_: Any) -> None:  # noqa: ANN401 -- kopf's arguments
         stop.set()
 
     namespaces = parts.settings.watch_namespaces

@@ -105,4 +105,4 @@ class WorkQueue:
     def _backoff(self, key: Key, verdict: float | None) -> float:
         failures = self._failures[key] = self._failures.get(key, 0) + 1
         delay = max(verdict or 0.0, self._base_delay * 2.0 ** min(failures - 1, 30))
-        return min(self._max_delay, delay) * random.uniform(0.5, 1.0)  # noqa: S311 - jitter, not a secret
+        return min(self._max_delay, delay) * random.uniform(0.5, 1.0)  # noqa: S311 -- jitter, not a secret

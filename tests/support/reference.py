@@ -21,7 +21,7 @@ def minilm_folder() -> Path:
 
 def reference_model(max_sequence_length: int | None = None, folder: Path | None = None) -> "SentenceTransformer":
     """Return MiniLM, or the model of a folder, perhaps with another window than its own."""
-    from sentence_transformers import SentenceTransformer  # noqa: PLC0415 - torch takes seconds to import
+    from sentence_transformers import SentenceTransformer  # noqa: PLC0415 -- torch takes seconds to import
 
     model = SentenceTransformer(str(folder or minilm_folder()), device="cpu")
     if max_sequence_length is not None:

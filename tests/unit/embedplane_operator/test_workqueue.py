@@ -25,7 +25,7 @@ async def workers(queue: WorkQueue, reconcile: Reconcile, count: int = 1) -> Asy
 
 async def until(condition: Callable[[], bool]) -> None:
     async with asyncio.timeout(5):
-        while not condition():  # noqa: ASYNC110 - looks at the world, as every test
+        while not condition():  # noqa: ASYNC110 -- looks at the world, as every test
             await asyncio.sleep(0.001)
 
 

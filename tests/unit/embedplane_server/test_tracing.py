@@ -12,6 +12,7 @@ import httpx
 import pytest
 
 from embedplane_server import __version__
+from embedplane_server.app import create_app
 from embedplane_server.tracing.configuration import configured_tracing, is_wanted
 from tests.support.collector import Collector, running_collector
 from tests.support.fake_engine import SPACE, FakeEngine, FakeTokenizer, engine_manifest, serve_settings
@@ -32,8 +33,6 @@ def collector(monkeypatch) -> Iterator[Collector]:
 @asynccontextmanager
 async def traced(engine: FakeEngine | None = None, **settings: Any) -> AsyncIterator[httpx.AsyncClient]:
     """Serve with the tracing that the environment asks for; when the block ends all spans were sent."""
-    from embedplane_server.app import create_app  # noqa: PLC0415
-
     chosen = serve_settings(**settings)
     with configured_tracing(chosen.model_name) as tracing:
         application = create_app(chosen, engine or FakeEngine(), FakeTokenizer(), engine_manifest(), tracing)
