@@ -3,6 +3,7 @@
 Implements `autoscale.scalable.ScalingCluster` on `cluster.py`. The autoscaler is the only writer of replicas.
 """
 
+from embedplane_operator.api.conditions import ConditionType
 from embedplane_operator.api.repair import read_repair
 from embedplane_operator.api.resolved import read_resolved
 from embedplane_operator.api.v1alpha1 import EmbeddingModel
@@ -63,20 +64,33 @@ def _scalable(model: Manifest | None, deployment: Manifest, settings: Settings) 
     # A refused spec changes nothing: what serves goes on with the replicas it has.
     is_held = parsed.spec.suspend or spec_refusal(parsed, settings) is not None
     metadata, status = deployment["metadata"], deployment.get("status") or {}
-    annotations = metadata.get("annotations") or {}
-    resolved = read_resolved(annotations)
+    resolved = read_resolved(metadata.get("annotations") or {})
+    replicas, entries = int(deployment["spec"].get("replicas", 1)), metadata.get("managedFields") or ()
     return Scalable(
         namespace=metadata["namespace"],
         model=parsed.metadata.name,
         vector_space=str(metadata["labels"].get(LABEL_VECTOR_SPACE, "")),
         deployment=metadata["name"],
-        replicas=int(deployment["spec"].get("replicas", 1)),
+        replicas=replicas,
         ready_replicas=int(status.get("readyReplicas") or 0),
-        replicas_owned=any(_owns_replicas(entry) for entry in metadata.get("managedFields") or ()),
+        replicas_owned=any(_owns_replicas(entry) for entry in entries),
         rules=rules_of(parsed.spec.scaling, is_held),
         benchmark_tokens_per_second=resolved.engine.benchmark.tokens_per_second if resolved else None,
-        gives_way=resolved is not None and read_repair(annotations, resolved.engine.key).lack is not None,
+        gives_way=_is_repaired(deployment) and not _is_stalled(parsed),
+        made_room=replicas == 0
+        and any(_owns_replicas(entry) and entry.get("manager") == AUTOSCALER_MANAGER for entry in entries),
     )
+
+
+def _is_repaired(deployment: Manifest) -> bool:
+    annotations = deployment["metadata"].get("annotations") or {}
+    resolved = read_resolved(annotations)
+    return resolved is not None and read_repair(annotations, resolved.engine.key).lack is not None
+
+
+def _is_stalled(model: EmbeddingModel) -> bool:
+    """True where nothing is built until a person changes something: room for a build would stay empty."""
+    return any(each.type == ConditionType.STALLED and each.status == "True" for each in model.status.conditions)
 
 
 def _key(item: Manifest) -> Key:

@@ -105,7 +105,9 @@ class FakeCluster(Cluster):
         known = self.find("Deployment", deployment, namespace)
         if known is None:
             raise _error(NotFoundError, 404, "NotFound")
-        self._store(_merge(known, {"spec": {"replicas": replicas}}), known)
+        owner = {"manager": manager, "subresource": "scale", "fieldsV1": {"f:spec": {"f:replicas": {}}}}
+        change = {"metadata": {"managedFields": [owner]}, "spec": {"replicas": replicas}}
+        self._store(_merge(known, change), known)
 
     async def secret_version(self, namespace: str, name: str) -> str | None:
         self._note("get", "Secret", name)

@@ -178,14 +178,15 @@ def _target(scalable: Scalable, decision: Decision) -> int | None:
     """Return the replicas to write, None to write nothing.
 
     A Deployment is created without replicas, so that nobody owns them; then the first write is due even if it changes
-    nothing, and with mode Disabled it is the only one.
+    nothing, and with mode Disabled it is the only one. Replicas that made room for a build are given back
+    whoever decides by then.
     """
     if not scalable.replicas_owned:
         is_ours = not (scalable.rules.is_disabled or scalable.rules.is_paused)
         return decision.replicas if is_ours else scalable.rules.min_replicas
-    if scalable.rules.is_disabled or scalable.rules.is_paused or decision.replicas == scalable.replicas:
-        return None
-    return decision.replicas
+    if scalable.rules.is_disabled or scalable.rules.is_paused:
+        return scalable.rules.min_replicas if scalable.made_room and not scalable.gives_way else None
+    return None if decision.replicas == scalable.replicas else decision.replicas
 
 
 def _report(decision: Decision, memory: _Memory) -> ScalingReport:

@@ -28,6 +28,8 @@ class Scalable:
 
     gives_way: bool = False
     """Its servers cannot load their engine: while none is ready, they make room for the build of another."""
+    made_room: bool = False
+    """The autoscaler itself took its last replica away."""
 
     @property
     def key(self) -> Key:
