@@ -96,8 +96,13 @@ def export_step(way: Way, digest: str) -> Step:
 
 
 def build_step(way: Way, export_key: str) -> Step:
-    """The build of an export; where a server found no engine, near to it."""
+    """The build of an export; where a server found no engine, near to it.
+
+    A build for a kind of machine is a Job of its own: one of another model may run on another kind.
+    """
     inputs, near = build_inputs(way.model, way.settings, export_key), way.lack.node if way.lack else None
+    if way.lack and way.lack.machine:
+        inputs = digest_of({"build": inputs, "machine": way.lack.machine})
     return Step(
         name=build_job_name(inputs),
         inputs=inputs,

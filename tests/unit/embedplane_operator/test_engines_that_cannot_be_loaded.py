@@ -186,3 +186,22 @@ async def test_an_older_server_that_does_not_say_what_it_lacks_is_helped_too() -
     await world.settle()
 
     assert world.says("SourceResolved") == ("False", "FetchRunning")
+
+
+async def test_models_on_two_kinds_of_machine_have_a_build_each() -> None:
+    first = await failing(OLD_CPU)
+    second = World(cluster=first.cluster, name="other", now=first.now)
+    second.model(HUB)
+    await second.settle()
+    second.advance(30)
+    fetch = next(job for job in second.jobs("fetch") if name_of(job).startswith("other-"))
+    second.end(fetch, {"result": fetched(exportKeys={"openvino": "x" * 64})})
+    first.advance(30)
+    fetch = next(job for job in first.jobs("fetch") if name_of(job).startswith("minilm-"))
+    first.end(fetch, {"result": fetched(exportKeys={"openvino": "x" * 64})})
+
+    await second.settle()
+    await first.settle()
+
+    builds = first.jobs("build")
+    assert [len(job["metadata"]["ownerReferences"]) for job in builds] == [1, 1]
