@@ -12,6 +12,7 @@ from embedplane_operator.render.names import url_of
 from embedplane_operator.servers import Servers
 from embedplane_operator.status import Finding, Findings, Outlook, conditions, summarize
 
+UNKNOWN_GENERATION = 0
 NOT_SERVING = Finding("False", Reason.NOT_SERVING, "there is no Deployment to scale yet")
 RUNNING = frozenset({Reason.FETCH_RUNNING, Reason.EXPORT_RUNNING, Reason.BUILD_RUNNING})
 
@@ -40,8 +41,11 @@ def render_status(
 def _served_generation(before: EmbeddingModelStatus, generation: int, servers: Servers, reason: str) -> int | None:
     """The newest generation that is wholly served; the first one as soon as a single pod took requests.
 
-    From then on vectors may exist, and the vector space must not change any more.
+    From then on vectors may exist, and the vector space must not change any more. A Deployment that is older than
+    the status tells of a status that was lost, so vectors may exist as well.
     """
+    if before.observed_generation is None and servers.exists and not servers.ready:
+        return UNKNOWN_GENERATION
     if reason == Reason.SERVING or (before.served_generation is None and servers.ready):
         return generation
     return before.served_generation

@@ -146,7 +146,7 @@ class EmbeddingModelStatus(ApiModel):
     observed_generation: int | None = None
     """metadata.generation that this status was made from."""
     served_generation: int | None = None
-    """metadata.generation whose spec all ready replicas serve."""
+    """metadata.generation whose spec all ready replicas serve; 0: not known any more, because a status was lost."""
     conditions: tuple[Condition, ...] = Field((), max_length=32, json_schema_extra=keyed_by("type"))
     """What is true and false about the model; Ready is the summary."""
     source: SourceStatus | None = None

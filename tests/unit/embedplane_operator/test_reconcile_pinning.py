@@ -194,3 +194,20 @@ async def test_an_upgrade_of_embedplane_rebuilds_nothing() -> None:
     (container,) = world.deployment()["spec"]["template"]["spec"]["containers"]
     assert container["image"] == "server:2"
     assert world.status["vectorSpace"]["id"] == SPACE_A
+
+
+async def test_the_space_stays_though_the_status_is_lost_while_no_server_runs() -> None:
+    world = World()
+    await world.serve()
+    world.make_ready(0)
+    model = world.cluster.find("EmbeddingModel", "minilm") or {}
+    world.cluster.put({**model, "status": {}})
+    await world.settle()
+
+    world.model(HUB | {"embedding": {"pooling": "cls"}})
+    await world.settle()
+    world.finish("fetch", fetched(SPACE_B))
+    await world.settle()
+
+    assert world.says("VectorSpaceStable") == ("False", "VectorSpaceChangeRefused")
+    assert world.status["vectorSpace"]["id"] == SPACE_A
