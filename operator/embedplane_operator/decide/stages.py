@@ -102,11 +102,13 @@ def _serve(progress: _Progress) -> Decision:
     serving = rollout(servers, way.model.spec.scaling.min_replicas)
     if resolved and not serving.is_met:
         progress.checks.append(LOOK_AGAIN_ROLLOUT)
+    if (keys := missing_api_keys(way.observed)) is not None:
+        progress.checks.append(LOOK_AGAIN_BLOCKED)  # Secrets are not watched
     is_done = resolved is not None and serving.is_met
     old = live if not resolved or live is None or live.name == name else None
     namespace = way.model.metadata.namespace
     return Decision(
-        findings=Findings(progress.findings, missing_api_keys(way.observed), serving if resolved else None),
+        findings=Findings(progress.findings, keys, serving if resolved else None),
         pinned=pinned,
         shared=(
             *render_service_accounts(namespace, way.settings),
@@ -149,21 +151,21 @@ def _resolve(progress: _Progress) -> tuple[Resolved | None, Pinned]:
         stage = source_stage(way, source)
         progress.take(stage)
         if stage.finding or stage.source is None or stage.space is None:
-            _pend(progress, {ConditionType.SOURCE_RESOLVED: stage.finding or _waiting("source")}, live)
+            _pend(progress, {ConditionType.SOURCE_RESOLVED: stage.finding or _waiting("source")})
             return None, before
         source, space, fetched = stage.source, stage.space, stage.answer
     progress.findings[ConditionType.SOURCE_RESOLVED] = _resolved(source)
     lengths = way.model.spec.embedding.dimensions
     space = with_dimensions(space, lengths)
     if refused := unavailable_dimensions(space, lengths) or _refused_change(way, live, space):
-        _pend(progress, {ConditionType.VECTOR_SPACE_STABLE: refused}, live)
+        _pend(progress, {ConditionType.VECTOR_SPACE_STABLE: refused})
         return None, before
     progress.findings[ConditionType.VECTOR_SPACE_STABLE] = met(Reason.UNCHANGED, f"the vector space is {space.id}")
     if engine is None:
         stage = engine_stage(way, source, fetched or {}, space.base_id)
         progress.take(stage)
         if stage.engine is None:
-            _pend(progress, {ConditionType.ENGINE_READY: stage.finding or _waiting("engine")}, live)
+            _pend(progress, {ConditionType.ENGINE_READY: stage.finding or _waiting("engine")})
             return None, _pinned_so_far(before, source, space, live)
         engine = stage.engine
     if failed := below_the_floor(way.model, engine):
@@ -172,12 +174,11 @@ def _resolve(progress: _Progress) -> tuple[Resolved | None, Pinned]:
     words = f"{engine.backend} {engine.precision}, lowest cosine {engine.conformance.minimum_cosine:.6g}"
     progress.findings[ConditionType.ENGINE_READY] = met(Reason.PUBLISHED, words)
     if missing_api_keys(way.observed):
-        progress.checks.append(LOOK_AGAIN_BLOCKED)
         return None, _pinned_so_far(before, source, space, live)
     return Resolved(source, space, engine), Pinned(source, space, engine)
 
 
-def _pend(progress: _Progress, ended_by: dict[ConditionType, Finding], live: Live | None) -> None:
+def _pend(progress: _Progress, ended_by: dict[ConditionType, Finding]) -> None:
     """Says why the way ends here, and that the later stages wait."""
     progress.findings.update(ended_by)
     later = {

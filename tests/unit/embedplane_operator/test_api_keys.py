@@ -4,7 +4,7 @@ from typing import Any
 
 from tests.support.rendering import every_manifest, model_of, settings_of
 from tests.support.troubles import fetching
-from tests.support.world import ENGINE, HUB, World, fetched
+from tests.support.world import ENGINE, HUB, SPACE_B, World, fetched
 
 KEYS = HUB | {"serving": {"apiKeysSecretRef": {"name": "search-keys"}}}
 SECRET: dict[str, Any] = {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "search-keys"}}
@@ -52,6 +52,23 @@ async def test_keys_that_do_not_exist_leave_the_old_version_serving() -> None:
     assert keys_of(world) is None
     assert world.status["servedGeneration"] == 1
     assert world.jobs() == []
+
+
+async def test_keys_are_looked_for_wherever_the_way_to_serving_ends() -> None:
+    world = World()
+    await world.serve()
+    world.model(KEYS | {"embedding": {"pooling": "cls"}})
+    await world.settle()
+    world.finish("fetch", fetched(SPACE_B))
+
+    again = await world.settle()
+
+    assert world.says("Ready") == ("False", "SecretNotFound")
+    assert again is not None
+    assert again <= 15
+    world.cluster.put(SECRET)
+    await world.settle()
+    assert world.says("Ready") == ("False", "VectorSpaceChangeRefused")
 
 
 async def test_a_secret_that_is_deleted_leaves_the_servers_as_they_are() -> None:
