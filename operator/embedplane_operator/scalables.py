@@ -11,7 +11,9 @@ from embedplane_operator.autoscale.rules import rules_of
 from embedplane_operator.autoscale.scalable import Scalable
 from embedplane_operator.cluster import Cluster
 from embedplane_operator.decide.acceptance import spec_refusal
+from embedplane_operator.errors import InvalidObjectError
 from embedplane_operator.kinds import DEPLOYMENT, EMBEDDING_MODEL, Manifest
+from embedplane_operator.observation import parse_model
 from embedplane_operator.render.names import (
     LABEL_COMPONENT,
     LABEL_INSTALLATION,
@@ -58,8 +60,8 @@ def _scalable(model: Manifest | None, deployment: Manifest, settings: Settings) 
     if model is None or "deletionTimestamp" in model["metadata"] or "deletionTimestamp" in deployment["metadata"]:
         return None
     try:
-        parsed = EmbeddingModel.model_validate(model)
-    except ValueError:
+        parsed = parse_model(model)
+    except InvalidObjectError:
         return None  # the reconciler says so in the model's conditions
     # A refused spec changes nothing: what serves goes on with the replicas it has.
     is_held = parsed.spec.suspend or spec_refusal(parsed, settings) is not None

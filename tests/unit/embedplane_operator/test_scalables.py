@@ -56,3 +56,14 @@ async def test_a_refused_spec_holds_the_replicas() -> None:
     (found,) = await ServerScales(world.cluster, settings_of(store={"accessMode": "ReadWriteOnce"})).list_scalable()
 
     assert found.rules.is_paused
+
+
+async def test_a_status_that_cannot_be_read_leaves_the_model_scaled() -> None:
+    world = World()
+    await world.serve()
+    model = world.cluster.find("EmbeddingModel", "minilm") or {}
+    world.cluster.put({**model, "status": {"replicas": "of a later version"}})
+
+    (found,) = await ServerScales(world.cluster, settings_of()).list_scalable()
+
+    assert found.model == "minilm"
