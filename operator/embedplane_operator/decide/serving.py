@@ -70,6 +70,8 @@ def availability(servers: Servers) -> Finding:
         return Finding("False", servers.repair.lack.reason, words)
     if servers.replicas:
         return Finding("False", Reason.ROLLOUT_RUNNING, "servers are starting and load the engine")
+    if servers.exists and not servers.wanted:
+        return Finding("False", Reason.PENDING, "no server runs: the Deployment is scaled to 0 replicas")
     return Finding("False", Reason.PENDING, "no server runs yet")
 
 

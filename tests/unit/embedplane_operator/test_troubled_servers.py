@@ -102,3 +102,16 @@ async def test_a_rollout_that_hangs_shows_its_trouble_while_the_old_server_answe
     assert world.says("Available") == ("True", "ReplicasReady")
     assert world.says("Ready") == ("False", "ImagePullFailed")
     assert world.status["servedGeneration"] == 1
+
+
+async def test_a_deployment_that_was_scaled_to_nothing_is_said_to_be() -> None:
+    world = World()
+    await world.serve(HUB | {"scaling": {"mode": "Disabled"}})
+    deployment = world.deployment()
+    world.cluster.put(
+        {**deployment, "spec": {**deployment["spec"], "replicas": 0}, "status": {"observedGeneration": 9}}
+    )
+
+    await world.settle()
+
+    assert "scaled to 0" in (world.condition("Available") or {})["message"]
