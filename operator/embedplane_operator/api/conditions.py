@@ -29,16 +29,13 @@ class Reason(StrEnum):
     PUBLISHED = "Published"  # EngineReady: conformance was proven and the engine is in the store
     REPLICAS_READY = "ReplicasReady"  # Available: at least one replica takes requests
     UNCHANGED = "Unchanged"  # VectorSpaceStable: wanted and served space are the same
-    SCALING = "ScalingFollowsLoad"  # ScalingActive: the load decides
 
     # Steps on the way.
     PENDING = "Pending"  # an earlier step has to end first
-    PROGRESSING = "Progressing"  # Reconciling: work is under way
     FETCH_RUNNING = "FetchRunning"  # the source is being resolved and downloaded
     EXPORT_RUNNING = "ExportRunning"  # the graph and the reference vectors are being made
     BUILD_RUNNING = "BuildRunning"  # the engine is being compiled, checked and benchmarked
     ROLLOUT_RUNNING = "RolloutRunning"  # new server pods are starting
-    RETRYING = "Retrying"  # a step failed and runs again after a pause
 
     # A pod that does not run.
     UNSCHEDULABLE = "Unschedulable"  # no node fits a pod; the scheduler's own words follow
@@ -50,7 +47,6 @@ class Reason(StrEnum):
     CRASH_LOOP = "CrashLoop"  # the server ends again and again
     QUOTA_EXCEEDED = "QuotaExceeded"  # a ResourceQuota forbids the pod
     POD_FORBIDDEN = "PodForbidden"  # Pod Security or another admission forbids the pod
-    REPLICAS_NOT_READY = "ReplicasNotReady"  # pods run but take no requests
 
     # A Job that failed.
     JOB_FAILED = "JobFailed"  # a Job failed without saying why
@@ -71,10 +67,8 @@ class Reason(StrEnum):
     FOREIGN_OWNER = "ForeignOwner"  # an object of a child's name belongs to another installation
     SUSPENDED = "Suspended"  # spec.suspend is true: what runs goes on, nothing is changed
 
-    # Replicas.
+    # Replicas, as far as the operator's core knows them; docs/autoscaling.md has all reasons of ScalingActive.
     NOT_SERVING = "NotServing"  # ScalingActive: there is no Deployment to scale yet
-    METRICS_MISSING = "MetricsMissing"  # Prometheus answers, but not for every ready pod; replicas stay
-    METRICS_UNAVAILABLE = "MetricsUnavailable"  # Prometheus does not answer; replicas stay
     SCALING_PAUSED = "ScalingPaused"  # scaling.paused is true; replicas stay
     SCALING_DISABLED = "ScalingDisabled"  # scaling.mode is Disabled; someone else sets the replicas
     SCALING_FIXED = "FixedReplicas"  # minReplicas equals maxReplicas; there is nothing to decide
