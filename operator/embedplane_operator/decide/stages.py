@@ -105,6 +105,7 @@ def _serve(progress: _Progress) -> Decision:
     if (keys := missing_api_keys(way.observed)) is not None:
         progress.checks.append(LOOK_AGAIN_BLOCKED)  # Secrets are not watched
     is_done = resolved is not None and serving.is_met
+    leaving = _stale_jobs(progress, is_done=is_done)
     old = live if not resolved or live is None or live.name == name else None
     namespace = way.model.metadata.namespace
     return Decision(
@@ -116,9 +117,9 @@ def _serve(progress: _Progress) -> Decision:
         ),
         claim=render_store_claim(namespace, way.settings) if way.observed.claim is None else None,
         apply=manifests,
-        jobs=(*progress.actions, *_stale_jobs(progress, is_done=is_done)),
+        jobs=(*progress.actions, *leaving),
         delete=leftovers(way.observed, old, manifests) if resolved else (),
-        shared_jobs=_shared(progress.jobs, way),
+        shared_jobs=_shared(progress, leaving),
         serves=name,
         check_after=min(progress.checks, default=None),
     )
@@ -243,9 +244,12 @@ def _may_be_later(progress: _Progress) -> bool:
     return progress.is_early and is_pinned
 
 
-def _shared(jobs: set[str], way: Way) -> frozenset[str]:
-    own = f"{way.model.metadata.name}-fetch-"
-    return frozenset(name for name in jobs if not name.startswith(own))
+def _shared(progress: _Progress, leaving: list[LeaveJob]) -> frozenset[str]:
+    """Those that are waited for, and those that are only spared: one that is lost sight of would stay for ever."""
+    model = progress.way.model.metadata
+    owned = {job.name for job in progress.way.observed.jobs if job.is_owned_by(model.uid)}
+    names = progress.jobs | (owned - {left.job.name for left in leaving})
+    return frozenset(name for name in names if not name.startswith(f"{model.name}-fetch-"))
 
 
 def _resolved(source: SourceStatus) -> Finding:

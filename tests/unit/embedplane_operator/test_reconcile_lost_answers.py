@@ -36,6 +36,21 @@ async def test_a_running_build_survives_the_loss_of_an_earlier_job_s_pod(step: s
     assert world.job("build")["metadata"]["uid"] == build
 
 
+async def test_a_build_that_outlived_a_lost_answer_goes_when_it_is_not_needed_any_more() -> None:
+    world = await building()
+    world.lose_pods()
+    await world.settle()
+    assert world.jobs("build")
+
+    world.finish("fetch", fetched(engine=ENGINE))
+    await world.settle()
+    world.make_ready()
+    await world.settle()
+
+    assert world.says("Ready") == ("True", "Serving")
+    assert world.jobs() == []
+
+
 async def test_a_running_build_survives_the_exchange_of_the_secret() -> None:
     world = World()
     world.cluster.put({"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "hub", "namespace": "search"}})
