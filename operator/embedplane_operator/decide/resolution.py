@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 
 from pydantic import ValidationError
 
-from embedplane_operator.api.conditions import JobReason
+from embedplane_operator.api.conditions import JobReason, Reason
 from embedplane_operator.api.resolved import Resolved, read_resolved
 from embedplane_operator.api.status import EngineStatus, SourceStatus, VectorSpaceStatus
 from embedplane_operator.api.v1alpha1 import EmbeddingModel
@@ -79,6 +79,23 @@ def stable_space(model: EmbeddingModel, deployments: Sequence[Manifest], live: L
     names = [(each.get("annotations") or {}).get(ANNOTATION_VECTOR_SPACE) for each in owned]
     names += [(each.get("labels") or {}).get(LABEL_VECTOR_SPACE) for each in owned]
     return next((str(name) for name in names if name), None)
+
+
+def refused_change(
+    model: EmbeddingModel, deployments: Sequence[Manifest], live: Live | None, space: VectorSpaceStatus
+) -> Finding | None:
+    """Why a space may not be served: vectors of another one exist."""
+    stable = stable_space(model, deployments, live)
+    if stable is None or stable == space.id:
+        return None
+    is_other_length = stable.partition(";")[0] == space.base_id
+    fields = "spec.embedding.dimensions.default leads" if is_other_length else "spec.source and spec.embedding lead"
+    by_request = " let requests ask for the length (spec.embedding.dimensions.allowed)," if is_other_length else ""
+    words = (
+        f"{fields} to the vector space {space.id}, but {stable} is served, and vectors of the two cannot be compared: "
+        f"undo the change,{by_request} or serve the new space under another EmbeddingModel and embed your texts again"
+    )
+    return Finding("False", Reason.VECTOR_SPACE_CHANGE_REFUSED, words, Outlook.STALLED)
 
 
 def pinned_before(model: EmbeddingModel, live: Live | None) -> Pinned:

@@ -4,7 +4,7 @@ suspended? → acceptable to this installation? → source pinned → vector spa
 Wherever the way ends, what serves already goes on, and its availability is reported.
 """
 
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from datetime import datetime
 
 from embedplane_operator.api.conditions import ConditionType, Reason
@@ -12,9 +12,10 @@ from embedplane_operator.api.resolved import Resolved
 from embedplane_operator.api.status import SourceStatus, VectorSpaceStatus
 from embedplane_operator.api.v1alpha1 import EmbeddingModel
 from embedplane_operator.decide.acceptance import spec_refusal, taken_name
-from embedplane_operator.decide.decision import Decision, JobAction, LeaveJob, Pinned
+from embedplane_operator.decide.decision import Decision, Pinned
 from embedplane_operator.decide.dimensions import unavailable_dimensions, with_dimensions
-from embedplane_operator.decide.preparation import Stage, engine_stage, source_stage
+from embedplane_operator.decide.preparation import engine_stage, source_stage
+from embedplane_operator.decide.progress import Progress, shared_jobs, stale_jobs
 from embedplane_operator.decide.repair import finished_repair, needed_repair
 from embedplane_operator.decide.resolution import (
     Live,
@@ -24,7 +25,7 @@ from embedplane_operator.decide.resolution import (
     pinned_before,
     pinned_source,
     pinned_space,
-    stable_space,
+    refused_change,
 )
 from embedplane_operator.decide.serving import (
     availability,
@@ -40,12 +41,11 @@ from embedplane_operator.decide.way import Way
 from embedplane_operator.kinds import Manifest
 from embedplane_operator.observation import Observation
 from embedplane_operator.render.inputs import source_inputs
-from embedplane_operator.render.names import FETCH
 from embedplane_operator.render.network_policies import render_network_policies
 from embedplane_operator.render.service_accounts import render_service_accounts
 from embedplane_operator.render.store_claim import render_store_claim
 from embedplane_operator.settings import Settings
-from embedplane_operator.status import Finding, Findings, Outlook, met
+from embedplane_operator.status import Finding, Findings, met
 
 LOOK_AGAIN_ROLLOUT = 10.0
 
@@ -59,7 +59,7 @@ def decide(observed: Observation, settings: Settings, now: datetime) -> Decision
         return blocked_by(observed, live, taken)
     if refused := spec_refusal(observed.model, settings):
         return replace(blocked_by(observed, live, refused), apply=_endpoint(observed.model, settings, live))
-    return _serve(_Progress(_way(Way(observed, settings, now), live), live))
+    return _serve(Progress(_way(Way(observed, settings, now), live), live))
 
 
 def _way(way: Way, live: Live | None) -> Way:
@@ -69,29 +69,7 @@ def _way(way: Way, live: Live | None) -> Way:
     return replace(way, repair=needed_repair(servers_of(way.observed, live.name)))
 
 
-@dataclass
-class _Progress:
-    """What the stages found so far; lives for one decision."""
-
-    way: Way
-    live: Live | None
-    findings: dict[ConditionType, Finding] = field(default_factory=dict)
-    jobs: set[str] = field(default_factory=set)
-    actions: list[JobAction] = field(default_factory=list)
-    checks: list[float] = field(default_factory=list)
-    is_early: bool = False
-    """The way ended before its last Job."""
-
-    def take(self, stage: Stage) -> None:
-        """Keeps what a stage wants done."""
-        self.jobs.update(stage.jobs)
-        self.actions.extend(stage.actions)
-        self.is_early = stage.is_early
-        if stage.check_after is not None:
-            self.checks.append(stage.check_after)
-
-
-def _serve(progress: _Progress) -> Decision:
+def _serve(progress: Progress) -> Decision:
     """Finds what the spec resolves to, and serves it; else what was served before."""
     way, live = progress.way, progress.live
     resolved, pinned = _resolve(progress)
@@ -105,7 +83,7 @@ def _serve(progress: _Progress) -> Decision:
     if (keys := missing_api_keys(way.observed)) is not None:
         progress.checks.append(LOOK_AGAIN_BLOCKED)  # Secrets are not watched
     is_done = resolved is not None and serving.is_met
-    leaving = _stale_jobs(progress, is_done=is_done)
+    leaving = stale_jobs(progress, is_done=is_done)
     old = live if not resolved or live is None or live.name == name else None
     namespace = way.model.metadata.namespace
     return Decision(
@@ -119,7 +97,7 @@ def _serve(progress: _Progress) -> Decision:
         apply=manifests,
         jobs=(*progress.actions, *leaving),
         delete=leftovers(way.observed, old, manifests) if resolved else (),
-        shared_jobs=_shared(progress, leaving),
+        shared_jobs=shared_jobs(progress, leaving),
         serves=name,
         check_after=min(progress.checks, default=None),
     )
@@ -139,7 +117,7 @@ def _endpoint(model: EmbeddingModel, settings: Settings, live: Live | None) -> t
     return endpoint_manifests(model, settings, live.resolved.vector_space.base_id) if live else ()
 
 
-def _resolve(progress: _Progress) -> tuple[Resolved | None, Pinned]:
+def _resolve(progress: Progress) -> tuple[Resolved | None, Pinned]:
     """Goes through the stages; what is pinned stays pinned when a later one is not done."""
     way, live = progress.way, progress.live
     before = pinned_before(way.model, live)
@@ -158,7 +136,8 @@ def _resolve(progress: _Progress) -> tuple[Resolved | None, Pinned]:
     progress.findings[ConditionType.SOURCE_RESOLVED] = _resolved(source)
     lengths = way.model.spec.embedding.dimensions
     space = with_dimensions(space, lengths)
-    if refused := unavailable_dimensions(space, lengths) or _refused_change(way, live, space):
+    another = refused_change(way.model, way.observed.deployments, live, space)
+    if refused := unavailable_dimensions(space, lengths) or another:
         _pend(progress, {ConditionType.VECTOR_SPACE_STABLE: refused})
         return None, before
     progress.findings[ConditionType.VECTOR_SPACE_STABLE] = met(Reason.UNCHANGED, f"the vector space is {space.id}")
@@ -179,7 +158,7 @@ def _resolve(progress: _Progress) -> tuple[Resolved | None, Pinned]:
     return Resolved(source, space, engine), Pinned(source, space, engine)
 
 
-def _pend(progress: _Progress, ended_by: dict[ConditionType, Finding]) -> None:
+def _pend(progress: Progress, ended_by: dict[ConditionType, Finding]) -> None:
     """Says why the way ends here, and that the later stages wait."""
     progress.findings.update(ended_by)
     later = {
@@ -195,20 +174,6 @@ def _pinned_so_far(before: Pinned, source: SourceStatus, space: VectorSpaceStatu
     return Pinned(source, space, before.engine if live else None)
 
 
-def _refused_change(way: Way, live: Live | None, space: VectorSpaceStatus) -> Finding | None:
-    stable = stable_space(way.model, way.observed.deployments, live)
-    if stable is None or stable == space.id:
-        return None
-    is_other_length = stable.partition(";")[0] == space.base_id
-    fields = "spec.embedding.dimensions.default leads" if is_other_length else "spec.source and spec.embedding lead"
-    by_request = " let requests ask for the length (spec.embedding.dimensions.allowed)," if is_other_length else ""
-    words = (
-        f"{fields} to the vector space {space.id}, but {stable} is served, and vectors of the two cannot be compared: "
-        f"undo the change,{by_request} or serve the new space under another EmbeddingModel and embed your texts again"
-    )
-    return Finding("False", Reason.VECTOR_SPACE_CHANGE_REFUSED, words, Outlook.STALLED)
-
-
 def _same_engine(way: Way, live: Live | None) -> Resolved | None:
     """What serves, if its source and engine are still what the spec asks for, so that other changes reach its pods.
 
@@ -220,36 +185,6 @@ def _same_engine(way: Way, live: Live | None) -> Resolved | None:
     if engine is None or engine.key != live.resolved.engine.key or below_the_floor(way.model, engine):
         return None
     return live.resolved
-
-
-def _stale_jobs(progress: _Progress, *, is_done: bool) -> list[LeaveJob]:
-    """Jobs of other inputs; once the model is served, all Jobs.
-
-    A step that runs again only because its answer was lost (its pod is gone) ends no Job of a later step.
-    """
-    spares_later = _may_be_later(progress)
-    uid = progress.way.model.metadata.uid
-    owned = [job for job in progress.way.observed.jobs if job.is_owned_by(uid) and not job.deleting]
-    return [
-        LeaveJob(job, uid)
-        for job in owned
-        if is_done or (job.name not in progress.jobs and not (spares_later and job.step != FETCH))
-    ]
-
-
-def _may_be_later(progress: _Progress) -> bool:
-    """True where the wishes are those that the later Jobs were started for."""
-    way, live = progress.way, progress.live
-    is_pinned = pinned_source(way.model, live) is not None and pinned_space(way.model, live) is not None
-    return progress.is_early and is_pinned
-
-
-def _shared(progress: _Progress, leaving: list[LeaveJob]) -> frozenset[str]:
-    """Those that are waited for, and those that are only spared: one that is lost sight of would stay for ever."""
-    model = progress.way.model.metadata
-    owned = {job.name for job in progress.way.observed.jobs if job.is_owned_by(model.uid)}
-    names = progress.jobs | (owned - {left.job.name for left in leaving})
-    return frozenset(name for name in names if not name.startswith(f"{model.name}-fetch-"))
 
 
 def _resolved(source: SourceStatus) -> Finding:
