@@ -1,6 +1,5 @@
 """The real all-MiniLM-L6-v2, served by `up` in a process of its own."""
 
-import os
 import signal
 import subprocess
 import sys
@@ -10,6 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from tests.support.environment import outside
 from tests.support.reference import minilm_folder
 
 
@@ -28,7 +28,7 @@ class ServedMiniLM:
 def minilm_up(cache: Path, **variables: str) -> Iterator[ServedMiniLM]:
     """Run `up` with a store below `cache` until the block ends; it ends on Ctrl-C as it should."""
     command = [sys.executable, "-m", "embedplane_server", "up", str(minilm_folder()), "--port", "0", "--name", "minilm"]
-    environment = {**os.environ, "XDG_CACHE_HOME": str(cache), **variables}
+    environment = {**outside(), "XDG_CACHE_HOME": str(cache), **variables}
     with subprocess.Popen(
         command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     ) as process:

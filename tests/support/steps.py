@@ -3,7 +3,6 @@
 import asyncio
 import io
 import json
-import os
 import signal
 import subprocess
 import sys
@@ -28,6 +27,7 @@ from embedplane_server.settings import (
     Source,
 )
 from embedplane_server.store import open_store
+from tests.support.environment import outside
 from tests.support.ports import free_port
 from tests.support.waiting import wait_for
 
@@ -94,7 +94,7 @@ class Steps:
             "drain_delay_seconds": 0,
             **settings,
         }
-        environment = {**os.environ, **{f"EMBEDPLANE_{key.upper()}": str(value) for key, value in given.items()}}
+        environment = {**outside(), **{f"EMBEDPLANE_{key.upper()}": str(value) for key, value in given.items()}}
         with subprocess.Popen([sys.executable, "-m", "embedplane_server", "serve"], env=environment) as process:
             url = f"http://127.0.0.1:{port}"
             try:

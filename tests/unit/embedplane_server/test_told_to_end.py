@@ -1,12 +1,12 @@
 """A Job that is told to end does so at once, whatever its threads do, and says that it is to be run again."""
 
 import json
-import os
 import signal
 import socket
 import subprocess
 import sys
 
+from tests.support.environment import outside
 from tests.support.waiting import wait_for
 
 
@@ -19,7 +19,7 @@ def test_a_fetch_whose_hub_does_not_answer_ends_on_sigterm_and_is_retried(tmp_pa
             "SOURCE": json.dumps({"huggingFace": {"repo": "org/model", "endpoint": endpoint}}),
             "ENGINE": '{"backend": "openvino"}',
         }
-        environment = {**os.environ, **{f"EMBEDPLANE_{name}": value for name, value in settings.items()}}
+        environment = {**outside(), **{f"EMBEDPLANE_{name}": value for name, value in settings.items()}}
         silent_hub.settimeout(60)
         with subprocess.Popen([sys.executable, "-m", "embedplane_server", "fetch"], env=environment) as process:
             connection, _ = silent_hub.accept()
@@ -35,7 +35,7 @@ def test_a_job_that_still_loads_its_libraries_ends_on_sigterm(tmp_path):
         "__main__._fetch = lambda *_: print('ready', flush=True) or time.sleep(60)\n"
         "sys.exit(__main__.main(['fetch'], os.environ))"
     )
-    environment = {**os.environ, "EMBEDPLANE_TERMINATION_LOG": str(tmp_path / "log")}
+    environment = {**outside(), "EMBEDPLANE_TERMINATION_LOG": str(tmp_path / "log")}
     with subprocess.Popen([sys.executable, "-c", program], env=environment, stdout=subprocess.PIPE) as process:
         assert process.stdout is not None
         wait_for("it has begun", process.stdout.readline, within=30)

@@ -1,6 +1,5 @@
 """What somebody without a cluster reads when `up` cannot do what it was asked for, and how it ends on Ctrl-C."""
 
-import os
 import signal
 import socket
 import subprocess
@@ -10,6 +9,7 @@ import pytest
 
 from embedplane_server.__main__ import main
 from embedplane_server.http_server import listen
+from tests.support.environment import outside
 
 
 @pytest.fixture
@@ -53,7 +53,7 @@ def test_without_a_network_a_folder_or_a_mirror_is_proposed(up, monkeypatch):
 def test_ctrl_c_ends_it_at_once_and_quietly_whatever_it_is_doing(tmp_path):
     with socket.create_server(("127.0.0.1", 0)) as silent_hub:
         silent_hub.settimeout(60)
-        environment = {**os.environ, "HF_ENDPOINT": f"http://127.0.0.1:{silent_hub.getsockname()[1]}"}
+        environment = {**outside(), "HF_ENDPOINT": f"http://127.0.0.1:{silent_hub.getsockname()[1]}"}
         command = [
             sys.executable,
             "-m",
