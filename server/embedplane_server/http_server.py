@@ -28,7 +28,7 @@ MAX_HEAD_BYTES = 65_536
 HEAD_SECONDS = 30
 """So long the path and headers of a request may take once they have begun."""
 UNREAD_SECONDS = 10
-"""So long a server that ends waits for a client that does not read its answer."""
+"""So long a server that ends waits for a client that reads nothing of its answer."""
 IDLE_CONNECTION_SECONDS = 75
 """Longer than clients and proxies keep theirs, so that they close idle connections, not we under a new request."""
 
@@ -66,9 +66,9 @@ class AgingConnection(HttpToolsProtocol):
             self._head_timer = self.loop.call_later(HEAD_SECONDS, self._refuse_slow_head)
 
     def shutdown(self) -> None:
-        """End once the current answer was read, or has not been for a while."""
+        """End once the current answer was read, or nothing of it has been for a while."""
         super().shutdown()
-        self.loop.call_later(UNREAD_SECONDS, self._abandon_unread)
+        self.loop.call_later(UNREAD_SECONDS, self._abandon_unread, self._unread())
 
     def on_message_begin(self) -> None:
         """Pass it on with each request."""
@@ -112,11 +112,21 @@ class AgingConnection(HttpToolsProtocol):
         self.transport.write(first + head + b"\r\n" + bytes(answer.body))
         self.transport.close()
 
-    def _abandon_unread(self) -> None:
-        if self.cycle is None or self.cycle.response_complete:
+    def _is_answered(self) -> bool:
+        return self.cycle is None or self.cycle.response_complete
+
+    def _unread(self) -> int | None:
+        """Return how many bytes wait for the client; None while its answer is being made."""
+        return self.transport.get_write_buffer_size() if self._is_answered() else None
+
+    def _abandon_unread(self, before: int | None) -> None:
+        if self not in self.connections:
+            return
+        unread = self._unread()
+        if unread is not None and unread == before:
             self.transport.abort()
-        elif not self.cycle.disconnected:
-            self.loop.call_later(UNREAD_SECONDS, self._abandon_unread)
+        else:
+            self.loop.call_later(UNREAD_SECONDS, self._abandon_unread, unread)
 
     def _end_head(self) -> None:
         self._in_head = False

@@ -15,6 +15,8 @@ HELD_BODIES = 8
 """So many times the limit is held of all requests together, from the first byte to the answer."""
 DISCARDED_BODIES = 4
 """So many times the limit is read and thrown away before the answer, so that the client gets to read that answer."""
+LAST_SECONDS = 5.0
+"""So long bodies that are under way may take when the server ends."""
 
 
 class Bodies:
@@ -40,7 +42,7 @@ class Bodies:
 
     async def _read_in_time(self, request: Request) -> bytes:
         try:
-            async with asyncio.timeout(0 if self._is_ending else self._max_seconds) as limit:
+            async with asyncio.timeout(self._seconds()) as limit:
                 self._limits.add(limit)
                 try:
                     return await self._read(request)
@@ -57,11 +59,14 @@ class Bodies:
             ) from error
 
     def give_up(self) -> None:
-        """Wait no longer for what is still to come: the server ends."""
+        """Wait only a little longer for what is still to come: the server ends."""
         self._is_ending = True
-        now = asyncio.get_running_loop().time()
+        last = asyncio.get_running_loop().time() + LAST_SECONDS
         for limit in self._limits:
-            limit.reschedule(now)
+            limit.reschedule(min(limit.when() or last, last))
+
+    def _seconds(self) -> float:
+        return min(self._max_seconds, LAST_SECONDS) if self._is_ending else self._max_seconds
 
     async def _read(self, request: Request) -> bytes:
         chunks: list[bytes] = []

@@ -9,11 +9,16 @@ import httpx
 import pytest
 
 from embedplane_server import http_server
+from embedplane_server.routes import body
 from tests.support.fake_server import RunningServer, running_server
 from tests.support.waiting import wait_for
 from tests.unit.embedplane_server.serving import served
 
 HEAD = b"POST %b HTTP/1.1\r\nhost: x\r\ncontent-length: 1000\r\n\r\n"
+
+CONTENT = json.dumps({"inputs": [f"{'word' * 20} " * 60_000]}).encode()
+LONG_ANSWER = b"POST /tokenize HTTP/1.1\r\nhost: x\r\ncontent-length: %d\r\n\r\n%b" % (len(CONTENT), CONTENT)
+"""A request whose answer is more than the sockets hold."""
 
 
 @contextmanager
@@ -29,6 +34,10 @@ def read_to_end(client: socket.socket) -> bytes:
     while part := client.recv(4096):
         answer += part
     return answer
+
+
+def is_spelled(server: RunningServer) -> bool:
+    return 'route="/tokenize",status="200"' in httpx.get(f"{server.url}/metrics").text
 
 
 @pytest.mark.parametrize("path", [b"/v1/embeddings", b"/embed", b"/tokenize", b"/decode", b"/v2/embed", b"/api/embed"])
@@ -55,7 +64,8 @@ def test_a_body_that_drips_gets_408_too():
         wait_for("it is refused", is_refused, within=10, pause=0.001)
 
 
-def test_a_stalled_body_does_not_hold_up_the_drain():
+def test_a_stalled_body_does_not_hold_up_the_drain(monkeypatch):
+    monkeypatch.setattr(body, "LAST_SECONDS", 0.2)
     with running_server(drain_delay_seconds=0.1) as server, sending(server, HEAD % b"/v1/embeddings") as client:
         wait_for("it is being read", lambda: server.server.server_state.tasks, within=10, pause=0.01)
         server.server.begin_draining()
@@ -66,16 +76,41 @@ def test_a_stalled_body_does_not_hold_up_the_drain():
         assert not server.thread.is_alive()
 
 
+def test_a_body_that_is_under_way_when_the_server_ends_is_served():
+    content = b'{"input": "some text"}'
+    head = HEAD.replace(b"1000", b"%d" % len(content)) % b"/v1/embeddings"
+    with running_server(drain_delay_seconds=0.1) as server, sending(server, head + content[:9]) as client:
+        wait_for("it is being read", lambda: server.server.server_state.tasks, within=10, pause=0.01)
+        server.server.begin_draining()
+        wait_for("it listens no more", lambda: not server.server.servers[0].is_serving(), within=10, pause=0.01)
+        client.sendall(content[9:])
+        assert read_to_end(client).startswith(b"HTTP/1.1 200 ")
+
+
 def test_an_answer_that_nobody_reads_does_not_hold_up_the_drain(monkeypatch):
     monkeypatch.setattr(http_server, "UNREAD_SECONDS", 0.2)
-    content = json.dumps({"inputs": ["word " * 60_000]}).encode()
-    head = b"POST /tokenize HTTP/1.1\r\nhost: x\r\ncontent-length: %d\r\n\r\n" % len(content)
-    with running_server() as server, sending(server, head + content):
-        metrics = f"{server.url}/metrics"
-        wait_for("it is answered", lambda: 'route="/tokenize",status="200"' in httpx.get(metrics).text, within=30)
+    with running_server() as server, sending(server, LONG_ANSWER):
+        wait_for("it is answered", lambda: is_spelled(server), within=30)
         server.server.begin_draining()
         server.thread.join(20)
         assert not server.thread.is_alive()
+
+
+def test_an_answer_that_is_read_slowly_is_sent_to_its_end(monkeypatch):
+    monkeypatch.setattr(http_server, "UNREAD_SECONDS", 1)
+    with running_server() as server, sending(server, LONG_ANSWER) as client:
+        client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 65_536)
+        wait_for("it is answered", lambda: is_spelled(server), within=30)
+        server.server.begin_draining()
+        answer = bytearray()
+
+        def is_read() -> bool:
+            answer.extend(part := client.recv(32_768))
+            return not part
+
+        wait_for("it is read", is_read, within=60, pause=0.01)
+        head, _, content = bytes(answer).partition(b"\r\n\r\n")
+        assert b"content-length: %d\r\n" % len(content) in head + b"\r\n"
 
 
 def test_a_head_that_stalls_gets_408(monkeypatch):
