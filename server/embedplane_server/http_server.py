@@ -47,8 +47,7 @@ class AgingConnection(HttpToolsProtocol):
         self._unfinished_bytes = 0
         self._in_head = False
         self._head_timer: asyncio.TimerHandle | None = None
-        # uvicorn waits for ever for a first request.
-        self.timeout_keep_alive_task = self.loop.call_later(self.timeout_keep_alive, self.timeout_keep_alive_handler)
+        self._limit_idleness()
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Forget its head."""
@@ -64,6 +63,8 @@ class AgingConnection(HttpToolsProtocol):
             self.send_400_response("")
         if self._in_head and self._head_timer is None:
             self._head_timer = self.loop.call_later(HEAD_SECONDS, self._refuse_slow_head)
+        if not self._in_head and self._is_answered():
+            self._limit_idleness()
 
     def shutdown(self) -> None:
         """End once the current answer was read, or nothing of it has been for a while."""
@@ -111,6 +112,11 @@ class AgingConnection(HttpToolsProtocol):
         first = b"HTTP/1.1 %d %b\r\n" % (status, status.phrase.encode("ascii"))
         self.transport.write(first + head + b"\r\n" + bytes(answer.body))
         self.transport.close()
+
+    def _limit_idleness(self) -> None:
+        # uvicorn waits for ever for a first request, and after bytes that are of none (an empty line).
+        self._unset_keepalive_if_required()
+        self.timeout_keep_alive_task = self.loop.call_later(self.timeout_keep_alive, self.timeout_keep_alive_handler)
 
     def _is_answered(self) -> bool:
         return self.cycle is None or self.cycle.response_complete

@@ -126,9 +126,10 @@ def test_a_head_in_pieces_is_no_slow_head(monkeypatch):
         assert read_to_end(client).startswith(b"HTTP/1.1 200 ")
 
 
-def test_a_connection_that_asks_nothing_is_closed(monkeypatch):
+@pytest.mark.parametrize("start", [b"", b"\r\n"])
+def test_a_connection_that_asks_nothing_is_closed(monkeypatch, start):
     monkeypatch.setattr(http_server, "IDLE_CONNECTION_SECONDS", 1)
-    with running_server() as server, sending(server, b"") as client:
+    with running_server() as server, sending(server, start) as client:
         assert read_to_end(client) == b""
 
 
