@@ -17,6 +17,7 @@ LENGTHS = tuple(float(2**power) for power in range(20))
 FAILURES: Mapping[str, str] = {
     "overloaded": "overloaded",
     "never_fits": "overloaded",
+    "too_much_held": "overloaded",
     "engine_failed": "inference",
     "internal": "inference",
     "time_is_up": "dropped",

@@ -137,7 +137,15 @@ class Scheduler:
     def _run(self, thread: int) -> None:
         while (begun := self._begin()) is not None:
             if begun.units:
-                self._embed(thread, begun)
+                self._embed_or_fail(thread, begun)
+
+    def _embed_or_fail(self, thread: int, begun: Begun) -> None:
+        """Embed; a fault of our own ends this thread, and so the server, but leaves no request waiting for it."""
+        try:
+            self._embed(thread, begun)
+        except BaseException:
+            self._fail(begun.units)
+            raise
 
     def _begin(self) -> Begun | None:
         """Wait for work and take a batch of it; None when it is time to end."""

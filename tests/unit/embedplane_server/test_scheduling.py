@@ -267,6 +267,19 @@ async def test_closing_finishes_what_is_queued_and_takes_no_more(engine, ledger)
     assert scheduler.problem() == "an engine thread has ended"
 
 
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+async def test_a_thread_that_ends_leaves_no_request_waiting_and_makes_the_engine_unhealthy(ledger, monkeypatch):
+    scheduler = Scheduler(FakeEngine(parallel=2), LIMITS, ledger, 100)
+    scheduler.start()
+    with monkeypatch.context() as patch:
+        patch.setattr(ledger, "batch", lambda _: 1 / 0)
+        with pytest.raises(EngineFailed):
+            await asyncio.wait_for(scheduler.embed(texts(1, 5)), 10)
+    await until(lambda: scheduler.problem() == "an engine thread has ended")
+    assert (await scheduler.embed(texts(1, 5))).vectors.shape == (1, DIMENSIONS)
+    await asyncio.to_thread(scheduler.close)
+
+
 async def test_padding_is_reported(scheduler, ledger):
     await scheduler.embed([[1] * 10, [1] * 4])
     assert [(report.tokens, report.padding_tokens, report.inputs) for report in ledger.reports] == [(14, 6, 2)]

@@ -4,8 +4,10 @@ import asyncio
 
 import pytest
 
+from embedplane_server.metrics import Identity, Metrics
 from embedplane_server.scheduling.work import Lane
 from tests.support.eventually import until
+from tests.support.fake_engine import SPACE
 from tests.unit.embedplane_server.test_metrics import samples
 
 
@@ -119,3 +121,10 @@ async def test_openmetrics_takes_them_too(client):
     assert "# TYPE te_request_count unknown\n" in answer.text
     assert "# TYPE te_queue_size gauge\n" in answer.text
     assert answer.text.endswith("# EOF\n")
+
+
+def test_a_server_that_holds_too_much_is_overloaded():
+    metrics = Metrics(Identity("minilm", SPACE))
+    metrics.rejected("too_much_held")
+    labels = {"model": "minilm", "vector_space": SPACE, "err": "overloaded"}
+    assert metrics.registry.get_sample_value("te_request_failure", labels) == 1
