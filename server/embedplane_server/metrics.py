@@ -64,7 +64,7 @@ class Metrics:
         self._tokens = {outcome: self._child(tokens, outcome=outcome.value) for outcome in Outcome}
         inputs = self._counter("inputs", "Admitted inputs by what became of them", "outcome")
         self._inputs = {outcome: self._child(inputs, outcome=outcome.value) for outcome in Outcome}
-        self._busy = self._child(self._counter("engine_busy_seconds", "Seconds that the engine spent on batches"))
+        self._busy = self._child(self._counter("engine_busy_seconds", "Seconds in which the engine had a batch"))
         self._padding = self._child(self._counter("padding_tokens", "Padding of the batches, were they rectangular"))
         self._batch_tokens = self._histogram("batch_tokens", "Tokens of a batch", POWERS_OF_TWO)
         self._batch_inputs = self._histogram("batch_inputs", "Inputs of a batch", POWERS_OF_TWO)
