@@ -29,7 +29,7 @@ from embedplane_server.routes.cors import with_cors
 from embedplane_server.routes.default_route import check_free, default_paths
 from embedplane_server.routes.door import Door
 from embedplane_server.routes.edge import Edge, EdgeSettings
-from embedplane_server.routes.errors import VERDICTS, error_response
+from embedplane_server.routes.errors import error_response
 from embedplane_server.routes.health import health_routes
 from embedplane_server.routes.info import ServedLimits, info_routes, served_info
 from embedplane_server.routes.ollama import Ollama
@@ -126,8 +126,8 @@ def create_app(
 
 def _router(routes: list[Route], running: Callable[[], AbstractAsyncContextManager[None]]) -> FastAPI:
     app = FastAPI(openapi_url=None, lifespan=lambda _: running(), routes=list(routes), telemetry=NO_TELEMETRY)
-    for kind in (*VERDICTS, HTTPException, Exception):
-        app.add_exception_handler(kind, _error)
+    app.add_exception_handler(HTTPException, _pass_on)
+    app.add_exception_handler(Exception, _error)
     return app
 
 
@@ -189,6 +189,11 @@ def _metrics(served: ServedModel) -> Metrics:
     ProcessCollector(registry=metrics.registry)
     PlatformCollector(registry=metrics.registry)
     return metrics
+
+
+async def _pass_on(_: Request, error: Exception) -> Response:
+    """Leave it to `_error`, after which Starlette raises it again, so that the edge counts it."""
+    raise error
 
 
 async def _error(request: Request, error: Exception) -> Response:

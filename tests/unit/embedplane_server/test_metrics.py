@@ -107,6 +107,15 @@ async def test_bad_requests_arrive_nowhere(client):
     assert found["embedplane_rejected_total", "reason=invalid_request"] == 1
 
 
+@pytest.mark.parametrize(
+    ("method", "path", "reason"),
+    [("GET", "/nothing", "http"), ("PUT", "/embed", "http"), ("GET", "/v1/models/nobody", "unknown_model")],
+)
+async def test_what_the_router_refuses_is_counted_too(client, method, path, reason):
+    await client.request(method, path)
+    assert (await samples(client))["embedplane_rejected_total", f"reason={reason}"] == 1
+
+
 async def test_the_engine_is_described(client):
     found = await samples(client)
     assert (
