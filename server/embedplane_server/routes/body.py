@@ -63,7 +63,8 @@ class Bodies:
         self._is_ending = True
         last = asyncio.get_running_loop().time() + LAST_SECONDS
         for limit in self._limits:
-            limit.reschedule(min(limit.when() or last, last))
+            if not limit.expired():
+                limit.reschedule(min(limit.when() or last, last))
 
     def _seconds(self) -> float:
         return min(self._max_seconds, LAST_SECONDS) if self._is_ending else self._max_seconds

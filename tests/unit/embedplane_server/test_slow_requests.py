@@ -1,5 +1,6 @@
 """A request that does not arrive in time is told so, and neither it nor an idle connection holds the server up."""
 
+import asyncio
 import json
 import socket
 from collections.abc import Iterator
@@ -7,9 +8,13 @@ from contextlib import ExitStack, contextmanager
 
 import httpx
 import pytest
+from starlette.requests import Request
+from starlette.types import Message
 
 from embedplane_server import http_server
+from embedplane_server.options import RequestLimits
 from embedplane_server.routes import body
+from embedplane_server.scheduling.errors import ShuttingDown
 from tests.support.fake_server import RunningServer, running_server
 from tests.support.waiting import wait_for
 from tests.unit.embedplane_server.serving import served
@@ -141,8 +146,8 @@ def test_bodies_together_fill_no_more_than_their_share_of_the_memory():
         with sending(server, head + b"x" * 1999) as ninth:
             assert read_to_end(ninth).startswith(b"HTTP/1.1 503 ")
         others.close()
-        url, body = f"{server.url}/embed", {"inputs": "x" * 1800}
-        wait_for("there is room", lambda: httpx.post(url, json=body).status_code == 200, within=10, pause=0.01)
+        url, small = f"{server.url}/embed", {"inputs": "x" * 1800}
+        wait_for("there is room", lambda: httpx.post(url, json=small).status_code == 200, within=10, pause=0.01)
 
 
 async def test_what_was_answered_is_held_no_longer():
@@ -150,3 +155,20 @@ async def test_what_was_answered_is_held_no_longer():
         for path, status in (("/v1/embeddings", 400), ("/embed", 422), ("/tokenize", 422)):
             for _ in range(12):
                 assert (await client.post(path, content=b"x" * 2000)).status_code == status
+
+
+async def test_a_body_whose_time_is_up_at_that_very_moment_does_not_disturb_the_end():
+    async def receive() -> Message:
+        return await asyncio.get_running_loop().create_future()
+
+    async def read() -> None:
+        async with bodies.reading(Request({"type": "http"}, receive)):
+            pass
+
+    bodies = body.Bodies(RequestLimits(max_sequence_length=64), max_seconds=0)
+    reading = asyncio.create_task(read())
+    await asyncio.sleep(0)  # it begins to wait
+    await asyncio.sleep(0)  # its time is up, which it has not heard of yet
+    bodies.give_up()
+    with pytest.raises(ShuttingDown):
+        await reading
