@@ -61,6 +61,8 @@ def run(settings: ServeSettings, on_ready: Callable[[int], None] = lambda _: Non
                 on_ready(port)
 
             http_server(application, settings, ready).run(sockets=[socket])
+    # A second signal leaves requests, but a batch that runs while Python ends would abort the process.
+    application.scheduler.close()
     loaded.engine.close()
     logger.info("finished")
     return ExitCode.DONE

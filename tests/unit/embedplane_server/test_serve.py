@@ -2,7 +2,10 @@
 
 import asyncio
 import json
+import os
 import signal
+import socket
+import threading
 from dataclasses import replace
 from pathlib import Path
 
@@ -19,8 +22,10 @@ from embedplane_server.ending import on_sigterm
 from embedplane_server.engines.base import Batch
 from embedplane_server.errors import PermanentError
 from embedplane_server.results import BenchmarkResult
+from embedplane_server.scheduling.scheduler import Scheduler
 from embedplane_server.store import open_store
-from tests.support.fake_engine import SPACE, FakeEngine, engine_manifest, serve_settings, vector_of
+from tests.support.fake_engine import SPACE, FakeEngine, FakeTokenizer, engine_manifest, serve_settings, vector_of
+from tests.support.waiting import wait_for
 
 TEXTS = tuple(tuple(range(1000, 1000 + length)) for length in (3, 5, 9, 17, 40, 64))
 
@@ -129,3 +134,38 @@ def test_an_engine_of_another_vector_space_is_refused(environment, tmp_path):
         "message": f"the engine {engine_manifest().key} makes vectors of {SPACE}, but EMBEDPLANE_VECTOR_SPACE asks for "
         "vs1-ffffffffffffffffffff. Serve the engine of that space.",
     }
+
+
+def test_a_second_signal_leaves_requests_but_no_running_batch(monkeypatch):
+    engine, left = FakeEngine(), []
+    close = Scheduler.close
+
+    def close_and_release(scheduler: Scheduler) -> None:
+        engine.release()
+        close(scheduler)
+
+    def interrupt_twice(port: int) -> None:
+        with socket.create_connection(("127.0.0.1", port)) as client:
+            client.sendall(b'POST /v1/embeddings HTTP/1.1\r\nhost: x\r\ncontent-length: 14\r\n\r\n{"input": "x"}')
+            engine.wait_until_busy()
+            os.kill(os.getpid(), signal.SIGINT)
+            wait_for("it listens no more", lambda: is_refused(port), within=10, pause=0.01)
+            os.kill(os.getpid(), signal.SIGINT)
+
+    def still_running() -> None:
+        left.extend(thread for thread in threading.enumerate() if thread.ident in engine.threads)
+
+    engine.hold()
+    monkeypatch.setattr(engine, "close", still_running)
+    monkeypatch.setattr(Scheduler, "close", close_and_release)
+    monkeypatch.setattr(serve, "load", lambda _: serve.Loaded(engine, FakeTokenizer(), engine_manifest()))
+    serve.run(serve_settings(), lambda port: threading.Thread(target=interrupt_twice, args=(port,)).start())
+    assert left == []
+
+
+def is_refused(port: int) -> bool:
+    try:
+        socket.create_connection(("127.0.0.1", port)).close()
+    except ConnectionRefusedError:
+        return True
+    return False
