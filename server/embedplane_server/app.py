@@ -32,10 +32,13 @@ from embedplane_server.routes.edge import Edge, EdgeSettings
 from embedplane_server.routes.errors import error_response
 from embedplane_server.routes.health import health_routes
 from embedplane_server.routes.info import ServedLimits, info_routes, served_info
+from embedplane_server.routes.offers import offered
 from embedplane_server.routes.ollama import Ollama
 from embedplane_server.routes.openai import OpenAi
 from embedplane_server.routes.openapi import choices, openapi_routes
 from embedplane_server.routes.page import page_routes
+from embedplane_server.routes.predict import Predict
+from embedplane_server.routes.rerank import Rerank
 from embedplane_server.routes.tei import Tei
 from embedplane_server.routes.traced import with_traces
 from embedplane_server.scheduling.admission import Limits
@@ -105,16 +108,19 @@ def create_app(
     door = Door(served, embedder, metrics, bodies, settings.max_request_seconds)
     spelling = Spelling(tokenizer, limits.request, policy.prompts, tokenizers)
     further = default_paths(settings.default_route)
-    routes = [
+    families = [
         *OpenAi(door).routes(),
         *Tei(door, spelling).routes(),
         *Cohere(door).routes(),
         *Ollama(door).routes(),
+        *Rerank(door, spelling).routes(),
+        *Predict(door).routes(),
         *health_routes(lifecycle, metrics.registry),
         *info_routes(info),
         *page_routes(info, manifest, keys),
         *openapi_routes(choices(served, policy, tokenizer.vocabulary_size), further),
     ]
+    routes = offered(families, manifest.description.kind)
     check_free(further, routes)
     edge_settings = _edge_settings(settings, served, policy, routes, keys)
     edge = Edge(_router(routes, running), edge_settings, lifecycle, metrics)
@@ -176,7 +182,7 @@ def queue_limits(settings: ServeSettings, manifest: EngineManifest) -> Limits:
 
 def _metrics(served: ServedModel) -> Metrics:
     manifest = served.manifest
-    metrics = Metrics(Identity(served.name, served.description.vector_space))
+    metrics = Metrics(Identity(served.name, served.description.vector_space), served.description.task)
     metrics.describe_engine(
         {
             "backend": manifest.backend,

@@ -1,8 +1,9 @@
 """Texts or token ids in, vectors out: what the routes of every API family call. Knows no wire format.
 
 Puts the prompt before the texts, tokenises off the event loop, holds a request against the model's window and the
-request limits, cuts vectors to the length that was asked for, and leaves the rest to `scheduling/`. What it refuses
-stands in `refusals.py`.
+request limits, cuts vectors to the length that was asked for, and leaves the rest to `scheduling/`. A model that
+classifies takes two texts as one input, and gives a row of logits in place of a vector. What is refused stands in
+`refusals.py`.
 """
 
 import asyncio
@@ -12,7 +13,7 @@ from concurrent.futures import Executor
 from dataclasses import dataclass
 from functools import partial
 from itertools import pairwise
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 from embedplane_server.engines.base import Vectors
 from embedplane_server.options import NO_OPTIONS, OWN_TOKENS, Options, Policy, RequestLimits
@@ -27,12 +28,14 @@ from embedplane_server.refusals import (
 )
 from embedplane_server.scheduling.scheduler import Scheduler
 from embedplane_server.special_tokens import SpecialTokens
-from embedplane_server.tokenization import Fitted, Side
+from embedplane_server.tokenization import Fitted, Side, Text, characters
 
 SHORT_CHARACTERS = 1024
 """So little is tokenised at once: it takes 0.2 ms, little more than handing it to a thread and back."""
 TOKENIZER_CHUNK_CHARACTERS = 65_536
 """Texts are tokenised in turns of about this size, so that a huge request does not hold up a short one."""
+
+AnyText = TypeVar("AnyText", bound=Text)
 
 
 class Tokenizer(Protocol):
@@ -48,11 +51,11 @@ class Tokenizer(Protocol):
         """The end of a long text that falls away unless the request says otherwise."""
         ...
 
-    def encode(self, texts: Sequence[str]) -> list[list[int]]:
+    def encode(self, texts: Sequence[Text]) -> list[list[int]]:
         """Return the ids of each text, special tokens included, neither padded nor truncated."""
         ...
 
-    def fit(self, texts: Sequence[str], window: int, side: Side) -> list[Fitted]:
+    def fit(self, texts: Sequence[Text], window: int, side: Side) -> list[Fitted]:
         """Return each text cut to the window on a side; the special tokens stay."""
         ...
 
@@ -87,14 +90,14 @@ class Embedder:
         self._tokenizers = tokenizers
         self._special = SpecialTokens.of(tokenizer)
 
-    async def embed_texts(self, texts: Sequence[str], options: Options = NO_OPTIONS) -> Embedding:
-        """Embed texts, the prompt of the request or the default one before each."""
+    async def embed_texts(self, texts: Sequence[Text], options: Options = NO_OPTIONS) -> Embedding:
+        """Embed texts, the prompt of the request or the default one before each; two texts together have none."""
         self._check_count(texts)
-        if not all(texts):
+        if not all(map(characters, texts)):
             raise EmptyInput
         prompt = self.policy.prompts.text(options.prompt_name, options.input_type)
         started = time.perf_counter()
-        prompted = [prompt + text for text in texts] if prompt else texts
+        prompted = [prompt + text if isinstance(text, str) else text for text in texts] if prompt else texts
         fitted = await self._fit(prompted, options)
         truncated = sum(each.tokens > len(each.ids) for each in fitted)
         seconds = time.perf_counter() - started
@@ -152,7 +155,7 @@ class Embedder:
             raise UnknownTokenEncoding(encoding, (OWN_TOKENS, *self.policy.decoders))
         return [decoder.decode(ids) for ids in token_ids]
 
-    async def _fit(self, texts: Sequence[str], options: Options) -> list[Fitted]:
+    async def _fit(self, texts: Sequence[Text], options: Options) -> list[Fitted]:
         """Tokenise texts chunk by chunk, until there are too many tokens."""
         fit = partial(
             self._tokenizer.fit,
@@ -165,7 +168,7 @@ class Embedder:
         for chunk in chunks(texts):
             if tokens > self.limits.max_tokens:
                 raise TooManyTokens(tokens, self.limits.max_tokens, is_counted=False)
-            at_once = len(chunk) == len(texts) and sum(map(len, texts)) <= SHORT_CHARACTERS
+            at_once = len(chunk) == len(texts) and sum(map(characters, texts)) <= SHORT_CHARACTERS
             found = fit(chunk) if at_once else await loop.run_in_executor(self._tokenizers, fit, chunk)
             self._check_lengths(found, options)
             fitted += found
@@ -186,13 +189,14 @@ class Embedder:
             raise ForeignTokens(expected)
 
 
-def chunks(texts: Sequence[str]) -> Iterator[Sequence[str]]:
+def chunks(texts: Sequence[AnyText]) -> Iterator[Sequence[AnyText]]:
     """Cut texts into runs of about `TOKENIZER_CHUNK_CHARACTERS`."""
     cuts, size = [0], 0
     for index, text in enumerate(texts):
-        if size and size + len(text) > TOKENIZER_CHUNK_CHARACTERS:
+        length = characters(text)
+        if size and size + length > TOKENIZER_CHUNK_CHARACTERS:
             cuts.append(index)
             size = 0
-        size += len(text)
+        size += length
     for start, end in pairwise([*cuts, len(texts)]):
         yield texts[start:end]

@@ -29,8 +29,9 @@ from embedplane_server.errors import (
 from embedplane_server.export.manifest import export_key, find_export
 from embedplane_server.hub import Hub, Snapshot
 from embedplane_server.model import describe
-from embedplane_server.model.chain import module_places, read_chain
+from embedplane_server.model.chain import read_chain
 from embedplane_server.model.files import configuration_files, weight_files
+from embedplane_server.model.places import module_places
 from embedplane_server.progress import Progress
 from embedplane_server.results import BuildResult, FetchResult, vector_space_result
 from embedplane_server.settings import EngineSettings, ExportFormat, FetchSettings, HuggingFaceSource

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 from prometheus_client.registry import Collector
 
+from embedplane_server.model.chain import Task
 from embedplane_server.scheduling.admission import Queued
 from embedplane_server.scheduling.observer import BatchReport, Outcome
 from embedplane_server.scheduling.work import Lane
@@ -47,14 +48,14 @@ class Identity:
 class Metrics:
     """The server's metrics in a registry of their own; listens to the scheduler as its `Observer`."""
 
-    def __init__(self, identity: Identity) -> None:
+    def __init__(self, identity: Identity, task: Task = "embedding") -> None:
         self.registry = CollectorRegistry()
         self._identity = identity.labels
         self._histograms: dict[str, Histogram] = {}
         self._queued: Callable[[Lane], Queued] = lambda _: Queued()
         self._count_work()
         self._count_requests()
-        self.tei = TeiMetrics(self._identity, self._queued_inputs, self._aliased(), self._rejected)
+        self.tei = TeiMetrics(self._identity, self._queued_inputs, self._aliased(), self._rejected, task)
         self.registry.register(self.tei)
 
     def _count_work(self) -> None:

@@ -28,13 +28,16 @@ def serving_policy(settings: ServeSettings, description: ModelDescription) -> Po
 
 
 def _matryoshka(settings: ServeSettings, description: ModelDescription) -> Matryoshka:
+    offered = settings.dimensions
+    if description.task == "classification" and (offered.default or offered.allowed):
+        raise invalid_settings("EMBEDPLANE_DIMENSIONS is for models that embed, and this one classifies. Remove it.")
     try:
         return Matryoshka(
             description.vector_space,
             description.dimensions,
             normalized=description.normalized,
-            default=settings.dimensions.default,
-            allowed=settings.dimensions.allowed,
+            default=offered.default,
+            allowed=offered.allowed,
         )
     except ValueError as error:
         raise invalid_settings(f"EMBEDPLANE_DIMENSIONS: {error}. Offer that many or fewer.") from error

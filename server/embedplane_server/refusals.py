@@ -27,8 +27,8 @@ class RequestRefused(Exception):  # noqa: N818 -- reads as the fact it states
 class EmptyInput(RequestRefused):
     """OpenAI's wording: clients match on it."""
 
-    def __init__(self) -> None:
-        super().__init__("'$.input' is invalid: it must not be empty, and neither may any of its texts.")
+    def __init__(self, field: str = "'$.input'") -> None:
+        super().__init__(f"{field} is invalid: it must not be empty, and neither may any of its texts.")
 
 
 class TooManyInputs(RequestRefused):

@@ -7,6 +7,7 @@ from pydantic import BaseModel, ConfigDict
 from pydantic.alias_generators import to_camel
 
 from embedplane_server.model import ModelDescription
+from embedplane_server.model.chain import Task
 
 _PROMPT_NAMES_BYTES = 512
 
@@ -25,21 +26,26 @@ class VectorSpaceResult(Result):
     """A vector space as the status of an EmbeddingModel shows it."""
 
     id: str
+    task: Task
     dimensions: int
-    pooling: str
+    """Length of a vector, or number of labels."""
+    pooling: str | None
     normalized: bool
     max_sequence_length: int
-    similarity: str
+    similarity: str | None
     prompts: tuple[str, ...]
     """Names of the prompts, as many as fit."""
 
 
 class ConformanceResult(Result):
-    """How near an engine's vectors are to the reference."""
+    """How near an engine's vectors, or its scores on the cosine's scale, are to the reference."""
 
     texts: int
     minimum_cosine: float
     mean_cosine: float
+    maximum_difference: float | None = None
+    """Of scores; None: the model embeds."""
+    rank_correlation: float | None = None
 
 
 class BenchmarkResult(Result):
@@ -91,6 +97,7 @@ def vector_space_result(description: ModelDescription) -> VectorSpaceResult:
         names.append(name)
     return VectorSpaceResult(
         id=description.vector_space,
+        task=description.task,
         dimensions=description.dimensions,
         pooling=description.pooling,
         normalized=description.normalized,

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import NoReturn
 
 from embedplane_server.app import create_app, queue_limits
-from embedplane_server.builders.conformance import References, load_references, measure
+from embedplane_server.builders.conformance import References, load_references, measure, told
 from embedplane_server.builders.machine import machine_class
 from embedplane_server.builders.manifest import EngineManifest, engine_entry, find_engine
 from embedplane_server.ending import on_sigterm
@@ -28,6 +28,7 @@ from embedplane_server.errors import (
 )
 from embedplane_server.export.manifest import TOKENIZER
 from embedplane_server.http_server import http_server, listen
+from embedplane_server.model.classifier import Activation
 from embedplane_server.settings import ServeSettings
 from embedplane_server.store import open_store
 from embedplane_server.tokenization import Tokenizer, load_tokenizer
@@ -79,7 +80,7 @@ def load(settings: ServeSettings) -> Loaded:
     logger.info("loading %s %s (%s)", manifest.backend, manifest.variant, manifest.precision)
     engine = load_engine(directory, settings.threads)
     references = load_references(directory)
-    prove(engine, references, settings.minimum_cosine)
+    prove(engine, references, settings.minimum_cosine, manifest.description.activation)
     warm(engine, references, queue_limits(settings, manifest).max_batch_tokens)
     return Loaded(engine, load_tokenizer(directory / TOKENIZER), manifest)
 
@@ -101,15 +102,15 @@ async def _find(settings: ServeSettings) -> tuple[EngineManifest, Path]:
         raise EngineMissing(error.message, manifest.key) from error
 
 
-def prove(engine: Engine, references: References, floor: float) -> None:
-    """Refuse an engine whose vectors on this machine are not as near to the reference as they have to be."""
-    found = measure(engine, references, CHECKED_TEXTS)
-    logger.info("checked %d texts: cosine %.6f at least", found.texts, found.minimum_cosine)
+def prove(engine: Engine, references: References, floor: float, activation: Activation | None = None) -> None:
+    """Refuse an engine whose vectors or scores on this machine are not as near to the reference as they have to be."""
+    found = measure(engine, references, CHECKED_TEXTS, activation=activation)
+    logger.info("checked: %s", told(found))
     if found.minimum_cosine < floor:
         raise PermanentError(
             PermanentReason.CONFORMANCE_FAILED,
-            f"on this machine the engine's vectors have a cosine of {found.minimum_cosine:.6f} at least to "
-            f"sentence-transformers', below the floor {floor}, although they met it where the engine was built. "
+            f"on this machine the engine's {told(found)}, below the floor {floor}, although they met it where the "
+            "engine was built. "
             "Set engine.precision: float32, or choose nodes of another kind.",
         )
 

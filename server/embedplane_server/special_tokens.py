@@ -4,13 +4,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from embedplane_server.tokenization import Side
+from embedplane_server.tokenization import Side, Text
 
 
 class Encoder(Protocol):
     """What this module needs of a tokenizer."""
 
-    def encode(self, texts: Sequence[str]) -> list[list[int]]:
+    def encode(self, texts: Sequence[Text]) -> list[list[int]]:
         """Return the ids of each text, special tokens included."""
         ...
 

@@ -36,6 +36,10 @@ class Speller(Protocol):
         """Return the text of each list of ids."""
         ...
 
+    def head(self, text: str, tokens: int) -> str:
+        """Return the beginning of a text that has so many tokens, or all of it; special tokens do not count."""
+        ...
+
 
 class Spelling:
     """Off the event loop, within the limits of a request."""
@@ -79,6 +83,18 @@ class Spelling:
         return await loop.run_in_executor(
             self._threads, lambda: self._speller.decode(token_ids, skip_special=skip_special)
         )
+
+    async def heads(self, texts: Sequence[str], tokens: int) -> list[str]:
+        """Return of each text no more than its first tokens; no text has more of them than one may be spelled in."""
+        self._check_count(texts)
+        loop = asyncio.get_running_loop()
+        found: list[str] = []
+        for chunk in chunks(texts):
+            found += await loop.run_in_executor(self._threads, self._heads, chunk, min(tokens, self._most_tokens))
+        return found
+
+    def _heads(self, texts: Sequence[str], tokens: int) -> list[str]:
+        return [self._speller.head(text, tokens) for text in texts]
 
     def _check_count(self, inputs: Sequence[object]) -> None:
         if not inputs:

@@ -1,7 +1,8 @@
 """The names that dashboards for text-embeddings-inference ask for, `te_*`, read from our own metrics.
 
 Our labels stand on all of them. The counters keep TEI's names, which have no `_total`: the format has them as untyped
-then, and `rate()` does not mind. `te_embed_*_duration` is left out: it is of single inputs, and inputs share batches.
+then, and `rate()` does not mind. `te_embed_*_duration` and `te_predict_*_duration` are left out: they are of single
+inputs, and inputs share batches.
 """
 
 from bisect import bisect_left
@@ -12,6 +13,8 @@ from numpy.typing import NDArray
 from prometheus_client import Counter, Histogram
 from prometheus_client.core import Metric
 from prometheus_client.registry import Collector
+
+from embedplane_server.model.chain import Task
 
 LENGTHS = tuple(float(2**power) for power in range(20))
 FAILURES: Mapping[str, str] = {
@@ -31,6 +34,8 @@ FAILURES: Mapping[str, str] = {
 NO_FAILURES = frozenset({"http", "not_ready", "unauthorized"})
 """Reasons that are none of a request to embed."""
 METHODS = ("single", "batch")
+TASKS: Mapping[str, Task] = {"embed": "embedding", "predict": "classification"}
+"""What TEI calls the work of a model; a server has models of one task, and the other stays at 0."""
 FEW = 16
 """So many lengths are counted one by one; numpy is faster beyond."""
 
@@ -44,25 +49,27 @@ class TeiMetrics(Collector):
         queued_inputs: Callable[[], int],
         histograms: Mapping[str, Histogram],
         rejected: Counter,
+        task: Task,
     ) -> None:
         self._identity = dict(identity)
         self._queued_inputs = queued_inputs
         self._histograms = histograms
         self._rejected = rejected
+        self._task = task
         self._requests = dict.fromkeys(METHODS, 0)
         self._successes = dict.fromkeys(METHODS, 0)
-        self._inputs = self._embedded = self._tokens = 0
+        self._inputs = self._done = self._tokens = 0
         self._lengths: NDArray[np.int64] = np.zeros(len(LENGTHS) + 1, dtype=np.int64)
 
     def asked(self, inputs: int, *, batch: bool) -> None:
-        """Count a request that is to be embedded; `batch` says whether its inputs came as a list."""
+        """Count a request for vectors or scores; `batch` says whether its inputs came as a list."""
         self._requests[METHODS[batch]] += 1
         self._inputs += inputs
 
     def answered(self, lengths: list[int], *, batch: bool) -> None:
-        """Count one that was."""
+        """Count one that got them."""
         self._successes[METHODS[batch]] += 1
-        self._embedded += len(lengths)
+        self._done += len(lengths)
         self._tokens += sum(lengths)
         if len(lengths) <= FEW:
             for length in lengths:
@@ -73,11 +80,13 @@ class TeiMetrics(Collector):
     def collect(self) -> Iterable[Metric]:
         """Return all of TEI's metrics as they are now."""
         yield self._gauge("te_queue_size", "Inputs that wait for the engine", self._queued_inputs())
-        yield self._counts("te_request_count", "Requests to embed", "method", self._requests)
-        yield self._counts("te_request_success", "Requests that were embedded", "method", self._successes)
-        yield self._counts("te_request_failure", "Requests that were not", "err", self._failures())
-        yield self._counts("te_embed_count", "Inputs of requests to embed", None, {"": self._inputs})
-        yield self._counts("te_embed_success", "Inputs that were embedded", None, {"": self._embedded})
+        yield self._counts("te_request_count", "Requests for vectors or scores", "method", self._requests)
+        yield self._counts("te_request_success", "Requests that got them", "method", self._successes)
+        yield self._counts("te_request_failure", "Requests that did not", "err", self._failures())
+        for name, task in TASKS.items():
+            asked, done = (self._inputs, self._done) if task == self._task else (0, 0)
+            yield self._counts(f"te_{name}_count", f"Inputs of requests to {name}", None, {"": asked})
+            yield self._counts(f"te_{name}_success", "Inputs for which that was done", None, {"": done})
         yield self._input_lengths()
         for name, histogram in self._histograms.items():
             yield from self._renamed(name, histogram)
@@ -104,11 +113,11 @@ class TeiMetrics(Collector):
 
     def _input_lengths(self) -> Metric:
         name = "te_request_input_length"
-        metric = Metric(name, "Tokens of each input that was embedded", "histogram")
+        metric = Metric(name, "Tokens of each input that was computed", "histogram")
         bounds = [*(str(bound) for bound in LENGTHS), "+Inf"]
         for bound, count in zip(bounds, np.cumsum(self._lengths).tolist(), strict=True):
             metric.add_sample(f"{name}_bucket", {**self._identity, "le": bound}, count)
-        metric.add_sample(f"{name}_count", self._identity, self._embedded)
+        metric.add_sample(f"{name}_count", self._identity, self._done)
         metric.add_sample(f"{name}_sum", self._identity, self._tokens)
         return metric
 

@@ -24,6 +24,7 @@ from embedplane_server.errors import PermanentError, PermanentReason, StepError,
 from embedplane_server.fetch import fetch
 from embedplane_server.http_server import listen
 from embedplane_server.inspection import source_of
+from embedplane_server.model.chain import Task
 from embedplane_server.progress import Progress
 from embedplane_server.results import BuildResult, FetchResult
 from embedplane_server.settings import BuildSettings, EngineSettings, FetchSettings, ServeSettings, Source
@@ -39,6 +40,12 @@ HINTS: Mapping[str, str] = {
 """What the steps' words, which are meant for a cluster, come to on this machine."""
 INTERRUPTED = 130
 """The exit code of shells for what Ctrl-C ended."""
+WHAT: Mapping[Task, tuple[str, str, Mapping[str, object]]] = {
+    "embedding": ("dimensions", "/v1/embeddings", {"input": "some text"}),
+    "classification": ("labels", "/predict", {"inputs": "some text"}),
+}
+"""What a model's rows are made of, and the route that people try first with what they send there."""
+RERANKS = ("score", "/rerank", {"query": "some question", "texts": ["some text", "another"]})
 EXPORTER_MODULES = ("torch", "sentence_transformers")
 
 Done = TypeVar("Done")
@@ -67,11 +74,14 @@ def _run(arguments: argparse.Namespace, progress: Progress) -> int:
 
     def tell(port: int) -> None:
         host = f"[{settings.host}]" if ":" in settings.host else settings.host
-        url = f"http://{host}:{port}/v1/embeddings"
-        body = json.dumps({"model": name, "input": "some text"})
-        progress.say(f"ready: {fetched.vector_space.dimensions} dimensions, {built.precision}; Ctrl-C ends it")
-        progress.say(f"try: curl {url} -H 'Content-Type: application/json' -d {shlex.quote(body)}")
-        progress.say(f"to try it in a browser: http://{host}:{port}/")
+        space = fetched.vector_space
+        what, path, body = WHAT[space.task] if space.dimensions > 1 else RERANKS
+        url = f"http://{host}:{port}{path}"
+        sent = json.dumps({"model": name, **body})
+        progress.say(f"ready: {space.dimensions} {what}, {built.precision}; Ctrl-C ends it")
+        progress.say(f"try: curl {url} -H 'Content-Type: application/json' -d {shlex.quote(sent)}")
+        if space.task == "embedding":
+            progress.say(f"to try it in a browser: http://{host}:{port}/")
         sys.stdout.write(f"{name} is served at {url}\n")
         sys.stdout.flush()
 

@@ -3,6 +3,7 @@
 import re
 import threading
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -10,12 +11,13 @@ import numpy as np
 
 from embedplane_server.app import Application, create_app
 from embedplane_server.builders.manifest import EngineManifest
-from embedplane_server.engines.base import Batch, Vectors
+from embedplane_server.engines.base import Batch, TypedIds, Vectors
 from embedplane_server.errors import EngineError
 from embedplane_server.model import ModelDescription
+from embedplane_server.model.classifier import Activation
 from embedplane_server.results import BenchmarkResult, ConformanceResult
 from embedplane_server.settings import ServeSettings
-from embedplane_server.tokenization import Fitted, Side, Token
+from embedplane_server.tokenization import Fitted, Side, Text, Token, longest_first
 
 DIMENSIONS = 8
 WINDOW = 64
@@ -30,16 +32,24 @@ class FakeTokenizer:
     vocabulary_size = VOCABULARY
     cut_side: Side = "right"
 
-    def encode(self, texts: Sequence[str]) -> list[list[int]]:
-        return [[FIRST, *(self._id(word) for word in text.split()), LAST] for text in texts]
+    def encode(self, texts: Sequence[Text]) -> list[list[int]]:
+        return [self._encode(text.split()) if isinstance(text, str) else self._pair(*text) for text in texts]
 
-    def fit(self, texts: Sequence[str], window: int, side: Side) -> list[Fitted]:
-        return [Fitted(self._cut(ids, window, side), len(ids)) for ids in self.encode(texts)]
+    def fit(self, texts: Sequence[Text], window: int, side: Side) -> list[Fitted]:
+        whole = self.encode(texts)
+        return [
+            Fitted(ids if len(ids) <= window else self._cut(text, window, side), len(ids))
+            for text, ids in zip(texts, whole, strict=True)
+        ]
 
-    def _cut(self, ids: list[int], window: int, side: Side) -> list[int]:
-        if len(ids) <= window:
-            return ids
-        return [FIRST, *(ids[1 : window - 1] if side == "right" else ids[len(ids) - window + 1 : -1]), LAST]
+    def _cut(self, text: Text, window: int, side: Side) -> list[int]:
+        if isinstance(text, tuple):
+            words = [part.split() for part in text]
+            kept = longest_first(len(words[0]), len(words[1]), window - 3)
+            short = [part[:n] if side == "right" else part[-n:] for part, n in zip(words, kept, strict=True)]
+            return self._pair(*map(" ".join, short))
+        ids = [self._id(word) for word in text.split()]
+        return [FIRST, *(ids[: window - 2] if side == "right" else ids[len(ids) - window + 2 :]), LAST]
 
     def tokens(self, texts: Sequence[str], *, special: bool) -> list[list[Token]]:
         return [self._tokens(text, special) for text in texts]
@@ -51,6 +61,16 @@ class FakeTokenizer:
         found = [Token(self._id(each[0]), each[0], False, *each.span()) for each in re.finditer(r"\S+", text)]
         around = [Token(FIRST, "[CLS]", True, None, None), *found, Token(LAST, "[SEP]", True, None, None)]
         return around if special else found
+
+    def head(self, text: str, tokens: int) -> str:
+        return " ".join(text.split()[:tokens])
+
+    def _encode(self, words: Sequence[str]) -> list[int]:
+        return [FIRST, *(self._id(word) for word in words), LAST]
+
+    def _pair(self, first: str, second: str) -> list[int]:
+        one, two = self._encode(first.split()), self._encode(second.split())[1:]
+        return TypedIds([*one, *two], [0] * len(one) + [1] * len(two))
 
     def _id(self, word: str) -> int:
         return WORDS_FROM + sum(ord(letter) * 31**place for place, letter in enumerate(word)) % (
@@ -67,9 +87,8 @@ def vector_of(ids: Sequence[int]) -> Vectors:
 class FakeEngine:
     """Remembers its batches. Tests hold it, let single batches through, or break it."""
 
-    dimensions = DIMENSIONS
-
-    def __init__(self, parallel: int = 1) -> None:
+    def __init__(self, dimensions: int = DIMENSIONS, parallel: int = 1) -> None:
+        self.dimensions = dimensions
         self.parallel = parallel
         self.batches: list[Batch] = []
         self.threads: set[int] = set()
@@ -106,7 +125,8 @@ class FakeEngine:
             assert self._passes.acquire(timeout=30), "the test never let the batch through"
         if self.fails_on is not None and (not self.fails_on or self._holds_one_of(batch, self.fails_on)):
             raise EngineError("the fake engine was told to fail")
-        return np.stack([vector_of(ids) for ids in batch.token_ids]) if self.answer is None else self.answer
+        vectors = np.stack([vector_of(ids)[: self.dimensions] for ids in batch.token_ids])
+        return vectors if self.answer is None else self.answer
 
     def close(self) -> None:
         self.closed = True
@@ -143,6 +163,23 @@ def engine_manifest(**changes: Any) -> EngineManifest:
         "description": description,
     }
     return EngineManifest(**{**facts, **changes})
+
+
+def classifying_manifest(*labels: str, activation: Activation = "softmax", **changes: Any) -> EngineManifest:
+    """Return the manifest of a model that classifies; with one label it is a reranker."""
+    manifest = engine_manifest(**changes)
+    description = replace(
+        manifest.description,
+        architecture="BertForSequenceClassification",
+        dimensions=len(labels),
+        pooling=None,
+        normalized=False,
+        similarity=None,
+        task="classification",
+        labels=labels,
+        activation=activation,
+    )
+    return manifest.model_copy(update={"description": description})
 
 
 def serve_settings(**changes: Any) -> ServeSettings:

@@ -15,6 +15,7 @@ import uvicorn
 
 from hack.demo.hub_mirror import create_app
 from hack.demo.repositories import Repositories
+from tests.support.classifiers import save_bert
 from tests.support.reference import minilm_folder
 from tests.support.waiting import wait_for
 
@@ -64,12 +65,13 @@ def mirroring(repositories: Repositories) -> Iterator[str]:
 
 @contextmanager
 def running_hub(folder: Path, port: int) -> Iterator[Hub]:
-    """Serve MiniLM and the broken repositories until the block ends."""
+    """Serve MiniLM, a small reranker and the broken repositories until the block ends."""
     hub = Hub(f"http://{HOST}:{port}", "a-token-of-the-tests")
     repositories = {
         "tests/pickle-only": pickle_only(folder / "pickle-only"),
         "tests/unsupported": code_carrying(folder / "unsupported"),
         "tests/gated": minilm_folder(),
+        "tests/reranker": save_bert(folder / "reranker"),
     }
     command = [sys.executable, str(MIRROR), "--host", HOST, "--port", str(port), "--token", f"tests/gated={hub.token}"]
     for name, path in repositories.items():

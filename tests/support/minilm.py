@@ -1,4 +1,4 @@
-"""The real all-MiniLM-L6-v2, served by `up` in a process of its own."""
+"""The real all-MiniLM-L6-v2, or another model, served by `up` in a process of its own."""
 
 import signal
 import subprocess
@@ -27,7 +27,14 @@ class ServedMiniLM:
 @contextmanager
 def minilm_up(cache: Path, **variables: str) -> Iterator[ServedMiniLM]:
     """Run `up` with a store below `cache` until the block ends; it ends on Ctrl-C as it should."""
-    command = [sys.executable, "-m", "embedplane_server", "up", str(minilm_folder()), "--port", "0", "--name", "minilm"]
+    with model_up(minilm_folder(), cache, "/v1/embeddings", **variables) as served:
+        yield served
+
+
+@contextmanager
+def model_up(model: Path, cache: Path, route: str, **variables: str) -> Iterator[ServedMiniLM]:
+    """Run `up` of a folder, which has to name this route as the one to try."""
+    command = [sys.executable, "-m", "embedplane_server", "up", str(model), "--port", "0", "--name", "minilm"]
     environment = {**outside(), "XDG_CACHE_HOME": str(cache), **variables}
     with subprocess.Popen(
         command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
@@ -42,8 +49,9 @@ def minilm_up(cache: Path, **variables: str) -> Iterator[ServedMiniLM]:
         told = process.stdout.readline()
         watchdog.cancel()
         assert told.startswith("minilm is served at http://127.0.0.1:"), progress
+        assert told.endswith(f"{route}\n")
         try:
-            yield ServedMiniLM(told.split()[-1].removesuffix("/v1/embeddings"), cache, progress, process.pid)
+            yield ServedMiniLM(told.split()[-1].removesuffix(route), cache, progress, process.pid)
         finally:
             process.send_signal(signal.SIGINT)
             assert process.wait(20) == 0

@@ -52,9 +52,11 @@ class VectorSpaceStatus(ApiModel):
     """Hash of the wishes that the space was resolved from."""
     id: Hash
     """Identity of the vector space. It ends with ;dimensions=N where spec.embedding.dimensions.default shortens
-    vectors."""
+    vectors. A model that classifies has one too."""
+    task: Text | None = None
+    """What the model is for: embedding or classification."""
     dimensions: int
-    """Length of a vector, where a request names none."""
+    """Length of a vector, where a request names none. Of a model that classifies: its number of labels."""
     native_dimensions: int | None = None
     """Length of the model's own vectors, where it is another."""
     allowed_dimensions: tuple[int, ...] = Field((), max_length=64)
@@ -77,14 +79,18 @@ class VectorSpaceStatus(ApiModel):
 
 
 class ConformanceStatus(ApiModel):
-    """How near the engine's vectors are to sentence-transformers in float32."""
+    """How near the engine's vectors, or its scores, are to sentence-transformers in float32."""
 
     texts: int
     """Number of golden texts compared."""
     minimum_cosine: float
-    """Lowest cosine similarity among them."""
+    """Lowest cosine similarity among them, or what scores count on that scale."""
     mean_cosine: float
     """Mean cosine similarity."""
+    maximum_difference: float | None = None
+    """Largest difference of scores; absent where the model embeds."""
+    rank_correlation: float | None = None
+    """How well the order by scores agrees; absent where the model embeds."""
 
 
 class BenchmarkStatus(ApiModel):

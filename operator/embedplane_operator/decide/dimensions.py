@@ -26,6 +26,11 @@ def with_dimensions(space: VectorSpaceStatus, wanted: Dimensions) -> VectorSpace
 def unavailable_dimensions(space: VectorSpaceStatus, wanted: Dimensions) -> Finding | None:
     """Why the model cannot give vectors of these lengths; known only once its files were read."""
     native = _native(space)
+    if space.task == "classification" and (wanted.default or wanted.allowed):
+        words = (
+            "spec.embedding.dimensions is set, but the model is a reranker or classifier and has no vectors: remove it"
+        )
+        return Finding("False", Reason.DIMENSIONS_UNAVAILABLE, words, Outlook.STALLED)
     for field, lengths in (("default", (wanted.default or 0,)), ("allowed", wanted.allowed)):
         if (longest := max(lengths, default=0)) > native:
             words = (

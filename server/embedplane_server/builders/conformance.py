@@ -1,17 +1,23 @@
 """The proof that an engine's vectors equal sentence-transformers': cosines to the fp32 references of an export.
 
+Of a model that classifies the scores are compared, see `agreement.py`.
+
 Used before an engine is published and again by every server on its own hardware. Needs no tokenizer and no torch.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from embedplane_server.engines.base import Batch, Engine, Vectors
+from embedplane_server.builders.agreement import differences, nearness, rank_correlation
+from embedplane_server.engines.base import Batch, Engine, TypedIds, Vectors
 from embedplane_server.export.manifest import REFERENCES
+from embedplane_server.model.classifier import Activation
+from embedplane_server.results import ConformanceResult
 
 # Mixed batches hold texts of very different lengths, so that padding is proven too.
 _MIXED_BATCH_TEXTS = 8
@@ -19,9 +25,9 @@ _MIXED_BATCH_TEXTS = 8
 
 @dataclass(frozen=True, slots=True)
 class References:
-    """Golden texts as token ids, and their vectors by sentence-transformers in fp32."""
+    """Golden texts as token ids, and their vectors (or logits) by sentence-transformers in fp32."""
 
-    token_ids: tuple[tuple[int, ...], ...]
+    token_ids: tuple[Sequence[int], ...]
     vectors: Vectors
 
     def sample(self, limit: int | None) -> "References":
@@ -35,23 +41,63 @@ class References:
 
 @dataclass(frozen=True, slots=True)
 class Conformance:
-    """How near an engine's vectors are to the references, over every text alone and in mixed batches."""
+    """How near an engine's vectors are to the references, over every text alone and in mixed batches.
+
+    Scores count on the scale of the cosine, the lowest together with the correlation of their order.
+    """
 
     texts: int
     minimum_cosine: float
     mean_cosine: float
+    maximum_difference: float | None = None
+    """The largest distance of a text's scores to the reference's; None: the model embeds."""
+    rank_correlation: float | None = None
 
 
-def measure(engine: Engine, references: References, limit: int | None = None) -> Conformance:
-    """Embed golden texts singly and in mixed padded batches and compare each vector with its reference."""
+def measure(
+    engine: Engine, references: References, limit: int | None = None, *, activation: Activation | None = None
+) -> Conformance:
+    """Embed golden texts singly and in mixed padded batches and compare each vector with its reference.
+
+    With an activation the vectors are logits, and scores are compared.
+    """
     chosen = references.sample(limit)
     rows = range(len(chosen.token_ids))
     alone = np.concatenate([engine.embed(Batch([chosen.token_ids[row]], alone=True)) for row in rows])
     mixed = np.empty_like(alone)
     for batch in _mixed(rows):
         mixed[batch] = engine.embed(Batch([chosen.token_ids[row] for row in batch]))
+    if activation is not None:
+        return _of_scores(activation, (alone, mixed), chosen.vectors)
     cosines = np.concatenate([cosine(alone, chosen.vectors), cosine(mixed, chosen.vectors)])
     return Conformance(len(chosen.token_ids), float(cosines.min()), float(cosines.mean()))
+
+
+def _of_scores(activation: Activation, found: Sequence[Vectors], expected: Vectors) -> Conformance:
+    distances = np.concatenate([differences(activation, logits, expected) for logits in found])
+    order = min(rank_correlation(logits, expected) for logits in found)
+    near = nearness(distances)
+    lowest, largest = min(float(near.min()), order), float(distances.max())
+    return Conformance(len(expected), lowest, float(near.mean()), largest, order)
+
+
+def told(found: Conformance | ConformanceResult) -> str:
+    """Return what was measured, in words that follow "the engine's"."""
+    if found.maximum_difference is None or found.rank_correlation is None:
+        return (
+            f"vectors have a cosine of {found.minimum_cosine:.6f} at least (mean {found.mean_cosine:.6f}, "
+            f"{found.texts} texts) to sentence-transformers'"
+        )
+    return (
+        f"scores differ by {found.maximum_difference:.6f} at most from sentence-transformers' and their order "
+        f"correlates by {found.rank_correlation:.6f} ({found.texts} texts), which counts as a cosine of "
+        f"{found.minimum_cosine:.6f}"
+    )
+
+
+def text_nearness(activation: Activation | None, ours: Vectors, theirs: Vectors) -> NDArray[np.float64]:
+    """Return how near each text's vector, or scores, is to the reference: 1 is the same."""
+    return cosine(ours, theirs) if activation is None else nearness(differences(activation, ours, theirs))
 
 
 def cosine(ours: Vectors, theirs: Vectors) -> NDArray[np.float64]:
@@ -66,18 +112,26 @@ def load_references(directory: Path) -> References:
     """Read the references of an export or an engine."""
     with np.load(directory / REFERENCES, allow_pickle=False) as arrays:
         flat, lengths, vectors = arrays["token_ids"], arrays["lengths"], arrays["vectors"]
-    parts = np.split(flat, np.cumsum(lengths)[:-1])
-    return References(tuple(tuple(part.tolist()) for part in parts), vectors.astype(np.float32))
+        types = arrays.get("type_ids")
+    cuts = np.cumsum(lengths)[:-1]
+    token_ids: list[Sequence[int]] = [tuple(part.tolist()) for part in np.split(flat, cuts)]
+    if types is not None:
+        parts = np.split(types, cuts)
+        token_ids = [TypedIds(ids, part.tolist()) for ids, part in zip(token_ids, parts, strict=True)]
+    return References(tuple(token_ids), vectors.astype(np.float32))
 
 
 def save_references(directory: Path, references: References) -> None:
     """Write references; `load_references` reads them."""
-    np.savez_compressed(
-        directory / REFERENCES,
-        token_ids=np.concatenate([np.asarray(ids, dtype=np.int32) for ids in references.token_ids]),
-        lengths=np.asarray([len(ids) for ids in references.token_ids], dtype=np.int64),
-        vectors=references.vectors,
-    )
+    arrays: dict[str, Any] = {
+        "token_ids": np.concatenate([np.asarray(ids, dtype=np.int32) for ids in references.token_ids]),
+        "lengths": np.asarray([len(ids) for ids in references.token_ids], dtype=np.int64),
+        "vectors": references.vectors,
+    }
+    if any(isinstance(ids, TypedIds) for ids in references.token_ids):
+        types = [ids.type_ids if isinstance(ids, TypedIds) else [0] * len(ids) for ids in references.token_ids]
+        arrays["type_ids"] = np.concatenate([np.asarray(each, dtype=np.int8) for each in types])
+    np.savez_compressed(directory / REFERENCES, **arrays)
 
 
 def _mixed(rows: Sequence[int]) -> list[list[int]]:

@@ -6,12 +6,13 @@ What is particular to a backend is in a module of its own; here is the order of 
 import asyncio
 import math
 import tempfile
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
 from embedplane_server.builders.benchmark import measure_speed
-from embedplane_server.builders.conformance import Conformance, load_references, measure
+from embedplane_server.builders.conformance import Conformance, load_references, measure, told
 from embedplane_server.builders.machine import MachineClass, machine_class
 from embedplane_server.builders.manifest import (
     ENGINE_FILE,
@@ -77,15 +78,14 @@ async def build(settings: BuildSettings, progress: Progress) -> BuildResult:
 
 
 def hold_to_floor(manifest: EngineManifest, floor: float) -> None:
-    """Refuse an engine whose vectors are not as near to the reference as the user wants."""
+    """Refuse an engine whose vectors or scores are not as near to the reference as the user wants."""
     found = manifest.conformance
     if found.minimum_cosine >= floor:
         return
     remedy = "Set engine.precision: float32, or" if manifest.precision != "float32" else "Check the model, or"
     raise PermanentError(
         PermanentReason.CONFORMANCE_FAILED,
-        f"the {manifest.precision} engine's vectors have a cosine of {found.minimum_cosine:.6f} at least (mean "
-        f"{found.mean_cosine:.6f}, {found.texts} texts) to sentence-transformers', below the floor {floor}. "
+        f"the {manifest.precision} engine's {told(found)}, below the floor {floor}. "
         f"{remedy} lower engine.conformance.minimumCosine if you accept that.",
     )
 
@@ -141,7 +141,13 @@ def _conformance_result(found: Conformance) -> ConformanceResult:
         texts=found.texts,
         minimum_cosine=math.floor(found.minimum_cosine * 1e6) / 1e6,
         mean_cosine=math.floor(found.mean_cosine * 1e6) / 1e6,
+        maximum_difference=_micro(found.maximum_difference, math.ceil),
+        rank_correlation=_micro(found.rank_correlation, math.floor),
     )
+
+
+def _micro(value: float | None, rounded: Callable[[float], int]) -> float | None:
+    return None if value is None else rounded(value * 1e6) / 1e6
 
 
 def _nearest_of_fastest(order: Order, source: Path, progress: Progress) -> tuple[OpenVinoEngine, str, Conformance]:
@@ -151,8 +157,8 @@ def _nearest_of_fastest(order: Order, source: Path, progress: Progress) -> tuple
     for precision in candidates:
         progress.say(f"compiling in {precision} and comparing {len(references.token_ids)} texts with the reference")
         engine = OpenVinoEngine(source / OPENVINO_GRAPH, OpenVinoOptions(precision, order.settings.threads))
-        conformance = measure(engine, references)
-        progress.say(f"cosine at least {conformance.minimum_cosine:.6f}, mean {conformance.mean_cosine:.6f}")
+        conformance = measure(engine, references, activation=order.export.description.activation)
+        progress.say(told(conformance))
         if conformance.minimum_cosine >= AUTOMATIC_FLOOR or precision == candidates[-1]:
             return engine, precision, conformance
         engine.close()

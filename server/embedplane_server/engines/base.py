@@ -1,9 +1,11 @@
 """The seam between scheduling and engine libraries: ragged token ids in, float32 vectors out.
 
+A model that classifies has a row of logits in place of a vector; nothing here differs for it.
+
 An engine knows neither HTTP nor the queue. It says from how many threads at once it wants to be called.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -11,6 +13,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 Vectors = NDArray[np.float32]
+
+
+class TypedIds(list[int]):
+    """The token ids of two texts as one sequence, with the text, 0 or 1, that each of them belongs to.
+
+    Only engines of models that look at the types ask for them; to everybody else this is a sequence like any other.
+    """
+
+    __slots__ = ("type_ids",)
+
+    def __init__(self, ids: Iterable[int], type_ids: Sequence[int]) -> None:
+        super().__init__(ids)
+        self.type_ids = type_ids
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,8 +15,9 @@ from typing import Any
 
 import numpy as np
 import openvino
+from numpy.typing import NDArray
 
-from embedplane_server.engines.base import Batch, Vectors
+from embedplane_server.engines.base import Batch, TypedIds, Vectors
 from embedplane_server.errors import EngineError
 
 _PRECISION_HINTS = {"float32": "f32", "bfloat16": "bf16"}
@@ -27,6 +28,9 @@ _NARROW_STREAMS = 4
 _WIDEST_STREAM = 4
 
 _WARM_LENGTH = 512
+
+TYPE_IDS = "token_type_ids"
+"""An input that only graphs of models with several types of tokens have."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +59,7 @@ class OpenVinoEngine:
             self._whole = SimpleQueue()
             self._whole.put(_requests(core, model, options, 1)[0])
         self._parallel = options.streams
+        self._takes_types = any(TYPE_IDS in tensor.get_names() for tensor in model.inputs)
         self._dimensions = int(model.output(0).partial_shape[1].get_length())
 
     @property
@@ -67,7 +72,7 @@ class OpenVinoEngine:
 
     def embed(self, batch: Batch) -> Vectors:
         """Return the vectors, computed by the next free stream."""
-        inputs = _padded(batch.token_ids)
+        inputs = self._padded(batch.token_ids)
         requests = self._whole if batch.alone else self._streams
         request = requests.get()
         try:
@@ -77,6 +82,10 @@ class OpenVinoEngine:
             raise EngineError(str(error).strip().split("\n", 1)[0]) from error
         finally:
             requests.put(request)
+
+    def _padded(self, token_ids: Sequence[Sequence[int]]) -> dict[str, Any]:
+        inputs = padded(token_ids)
+        return {**inputs, TYPE_IDS: padded_types(token_ids)} if self._takes_types else inputs
 
     def warm_up(self, window: int) -> None:
         """Run one text of each padded length up to a limit, so that lone requests need not wait for new shapes."""
@@ -106,7 +115,8 @@ def _requests(core: Any, model: Any, options: OpenVinoOptions, streams: int) -> 
     return [compiled.create_infer_request() for _ in range(streams)]
 
 
-def _padded(token_ids: Sequence[Sequence[int]]) -> dict[str, Any]:
+def padded(token_ids: Sequence[Sequence[int]]) -> dict[str, Any]:
+    """Return ids and mask as rectangles; what lies beyond a text is 0 in both."""
     shape = (len(token_ids), padded_length(max(len(ids) for ids in token_ids)))
     input_ids = np.zeros(shape, dtype=np.int64)
     attention_mask = np.zeros(shape, dtype=np.int64)
@@ -114,3 +124,12 @@ def _padded(token_ids: Sequence[Sequence[int]]) -> dict[str, Any]:
         input_ids[row, : len(ids)] = ids
         attention_mask[row, : len(ids)] = 1
     return {"input_ids": input_ids, "attention_mask": attention_mask}
+
+
+def padded_types(token_ids: Sequence[Sequence[int]]) -> NDArray[np.int64]:
+    """Return the types of the tokens as a rectangle; a text alone is all 0."""
+    type_ids = np.zeros((len(token_ids), padded_length(max(len(ids) for ids in token_ids))), dtype=np.int64)
+    for row, ids in enumerate(token_ids):
+        if isinstance(ids, TypedIds):
+            type_ids[row, : len(ids)] = ids.type_ids
+    return type_ids

@@ -4,10 +4,12 @@ All are written for this purpose. A change of texts or ladder raises `FORMAT_VER
 """
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from importlib.resources import files
 from itertools import cycle
+
+from embedplane_server.tokenization import Text
 
 # fp32 on a few cores has to end: two texts at most are longer than the first number, none than the second.
 LONG_TOKENS = 2048
@@ -49,6 +51,11 @@ class GoldenTexts:
             middle = (low + high + 1) // 2
             low, high = (middle, high) if count(" ".join(words[:middle])) <= tokens else (low, middle - 1)
         return " ".join(words[:low])
+
+
+def paired(texts: Sequence[str]) -> list[Text]:
+    """Return the texts for a model that reads two at once: every third alone, the others each with the next one."""
+    return [text if index % 3 == 2 else (text, texts[(index + 1) % len(texts)]) for index, text in enumerate(texts)]
 
 
 def load_golden_texts() -> GoldenTexts:

@@ -1,11 +1,13 @@
 """The whole module chain as one portable graph: token ids and attention mask in, the text's vector out.
 
-torch.export traces every module of the folder in order, so that pooling and normalisation are the model's own.
+torch.export traces every module of the folder in order, so that pooling and normalisation are the model's own. Logits
+come out of a model that classifies, and the types of the tokens go in too where it looks at them.
 """
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import cast
 
@@ -13,43 +15,58 @@ import openvino
 import torch
 from openvino.frontend import FrontEndManager
 from openvino.frontend.pytorch.fx_decoder import TorchFXPythonDecoder
-from sentence_transformers import SentenceTransformer
 
+from embedplane_server.engines.openvino import TYPE_IDS
 from embedplane_server.errors import PermanentError, PermanentReason, unsupported_model
 
 INPUTS = ("input_ids", "attention_mask")
-OUTPUT = "sentence_embedding"
+
+
+@dataclass(frozen=True, slots=True)
+class Signature:
+    """The names of a graph's tensors: those that go in, in order, and the one that comes out."""
+
+    inputs: tuple[str, ...]
+    output: str
+
+
+EMBEDDING = Signature(INPUTS, "sentence_embedding")
+CLASSIFICATION = Signature(INPUTS, "scores")
+TYPED_CLASSIFICATION = Signature((*INPUTS, TYPE_IDS), "scores")
 
 
 class WholeChain(torch.nn.Module):
-    """All modules of a model, in order, behind two tensors."""
+    """All modules of a model, in order, behind its tensors."""
 
-    def __init__(self, model: SentenceTransformer) -> None:
+    def __init__(self, modules: Iterable[torch.nn.Module], signature: Signature) -> None:
         super().__init__()
-        self.parts = torch.nn.ModuleList(list(model))
+        self.parts = torch.nn.ModuleList(modules)
+        self.signature = signature
 
-    def forward(self, input_ids: torch.Tensor, attention_mask: torch.Tensor) -> torch.Tensor:
+    def forward(self, *inputs: torch.Tensor) -> torch.Tensor:
         """Return one vector a row."""
-        features = {"input_ids": input_ids, "attention_mask": attention_mask}
+        features: dict[str, torch.Tensor] = dict(zip(self.signature.inputs, inputs, strict=True))
         for part in self.parts:
             features = part(features)
-        return features[OUTPUT]
+        return features[self.signature.output]
 
 
-def trace(model: SentenceTransformer) -> torch.export.ExportedProgram:
+def trace(modules: Iterable[torch.nn.Module], signature: Signature) -> torch.export.ExportedProgram:
     """Trace the chain for any number of texts of any length."""
     auto = torch.export.Dim.AUTO
     ids = torch.randint(1, 100, (2, 16))
-    shapes = ({0: auto, 1: auto}, {0: auto, 1: auto})
+    examples = {"input_ids": ids, "attention_mask": torch.ones_like(ids), TYPE_IDS: torch.zeros_like(ids)}
+    arguments = tuple(examples[name] for name in signature.inputs)
+    shapes = (tuple({0: auto, 1: auto} for _ in arguments),)
     try:
         with torch.no_grad():
-            arguments = (ids, torch.ones_like(ids))
-            return torch.export.export(WholeChain(model).eval(), arguments, dynamic_shapes=shapes, strict=False)
+            chain = WholeChain(modules, signature).eval()
+            return torch.export.export(chain, arguments, dynamic_shapes=shapes, strict=False)
     except Exception as error:  # torch.export raises errors of many unrelated kinds
         raise unsupported_model(f"torch.export cannot trace the model: {_cause(error)}") from error
 
 
-def write_openvino(program: torch.export.ExportedProgram, path: Path) -> None:
+def write_openvino(program: torch.export.ExportedProgram, signature: Signature, path: Path) -> None:
     """Write an OpenVINO IR with fp32 weights.
 
     The frontend is called as `openvino.convert_model` calls it, without the telemetry that comes with that function.
@@ -62,17 +79,21 @@ def write_openvino(program: torch.export.ExportedProgram, path: Path) -> None:
             graph = openvino.Model(frontend.convert(frontend.load(decoder)))
     except Exception as error:  # the frontend raises errors of many unrelated kinds
         raise unsupported_model(f"OpenVINO cannot convert the model: {_cause(error)}") from error
-    for tensor, name in zip(graph.inputs, INPUTS, strict=True):
+    for tensor, name in zip(graph.inputs, signature.inputs, strict=True):
         tensor.get_tensor().set_names({name})
-    graph.outputs[0].get_tensor().set_names({OUTPUT})
+    graph.outputs[0].get_tensor().set_names({signature.output})
     openvino.save_model(graph, str(path), compress_to_fp16=False)
 
 
-def write_onnx(program: torch.export.ExportedProgram, path: Path) -> None:
+def write_onnx(program: torch.export.ExportedProgram, signature: Signature, path: Path) -> None:
     """Write an ONNX graph with fp32 weights beside it."""
     try:
         exported = torch.onnx.export(
-            program, dynamo=True, input_names=list(INPUTS), output_names=[OUTPUT], verbose=False
+            program,
+            dynamo=True,
+            input_names=list(signature.inputs),
+            output_names=[signature.output],
+            verbose=False,
         )
         cast("torch.onnx.ONNXProgram", exported).save(str(path), external_data=True)
     except ImportError as error:

@@ -1,44 +1,64 @@
-"""sentence-transformers itself: the model as overridden, in fp32, its tokenizer and its vectors.
+"""sentence-transformers itself: the model as overridden, in fp32, its tokenizer and its vectors or logits.
 
 What it says is the truth that engines are held to. Needs torch; the graph is made in `graph.py`.
 """
 
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from sentence_transformers import SentenceTransformer
+from sentence_transformers import CrossEncoder, SentenceTransformer
 from sentence_transformers.base.modules import Normalize
 from sentence_transformers.sentence_transformer.modules import Pooling
 from transformers.utils import logging as transformers_logging
 
+from embedplane_server.engines.openvino import TYPE_IDS
 from embedplane_server.errors import unsupported_model
+from embedplane_server.export.graph import CLASSIFICATION, EMBEDDING, TYPED_CLASSIFICATION, Signature
 from embedplane_server.model import ModelDescription
+from embedplane_server.tokenization import Text
+
+Model = SentenceTransformer | CrossEncoder
 
 
-def load_reference(folder: Path, description: ModelDescription) -> SentenceTransformer:
+def load_reference(folder: Path, description: ModelDescription) -> Model:
     """Load a model's folder in fp32 and make it what its description says."""
     transformers_logging.disable_progress_bar()  # type: ignore[no-untyped-call]  # transformers leaves it untyped
-    files = _load(folder)
+    model: Model = (
+        _load(CrossEncoder, folder) if description.task == "classification" else _embedding_model(folder, description)
+    )
+    model.max_seq_length = description.max_sequence_length
+    return model.eval()
+
+
+def _embedding_model(folder: Path, description: ModelDescription) -> SentenceTransformer:
+    assert description.pooling is not None
+    files = _load(SentenceTransformer, folder)
     modules = [module for module in files if not isinstance(module, Normalize)]
     for module in modules:
         if isinstance(module, Pooling):
             modes = tuple(description.pooling.split("+"))
             module.pooling_mode = modes[0] if len(modes) == 1 else modes
     modules += [Normalize()] if description.normalized else []
-    model = SentenceTransformer(
+    return SentenceTransformer(
         modules=modules,
         device="cpu",
         prompts=dict(description.prompts),
         default_prompt_name=description.default_prompt,
         local_files_only=True,
     )
-    model.max_seq_length = description.max_sequence_length
-    return model.eval()
 
 
-def tokenizer_document(model: SentenceTransformer) -> str:
+def signature_of(model: Model) -> Signature:
+    """Return what the model's graph takes and gives."""
+    if isinstance(model, SentenceTransformer):
+        return EMBEDDING
+    return TYPED_CLASSIFICATION if type_ids(model, ("a", "b")) is not None else CLASSIFICATION
+
+
+def tokenizer_document(model: Model) -> str:
     """Return the tokenizer as sentence-transformers uses it, as one tokenizer.json."""
     backend = getattr(model.tokenizer, "backend_tokenizer", None)
     if backend is None:
@@ -46,33 +66,47 @@ def tokenizer_document(model: SentenceTransformer) -> str:
     return str(backend.to_str())
 
 
-def token_ids(model: SentenceTransformer, text: str) -> list[int]:
+def token_ids(model: Model, text: Text) -> list[int]:
     """Return the ids that sentence-transformers computes a text's vector from."""
     return [int(token) for token in model.preprocess([text])["input_ids"][0].tolist()]
 
 
-def vector(model: SentenceTransformer, text: str) -> NDArray[np.float32]:
-    """Return sentence-transformers' own vector of one text alone, so that no padding touches it."""
+def type_ids(model: Model, text: Text) -> list[int] | None:
+    """Return the types of these tokens, or None where the model does not look at types."""
+    types = model.preprocess([text]).get(TYPE_IDS)
+    return None if types is None else [int(each) for each in types[0].tolist()]
+
+
+def vector(model: Model, text: Text) -> NDArray[np.float32]:
+    """Return sentence-transformers' own vector of one text alone, so that no padding touches it.
+
+    Of a model that classifies: the logits, to which `CrossEncoder.predict` applies an activation.
+    """
     with torch.inference_mode():
-        return np.asarray(model.encode([text], batch_size=1, show_progress_bar=False)[0], dtype=np.float32)
+        if isinstance(model, SentenceTransformer):
+            return np.asarray(model.encode([text], batch_size=1, show_progress_bar=False)[0], dtype=np.float32)
+        return np.asarray(model(model.preprocess([text]))["scores"][0], dtype=np.float32)
 
 
-def _load(folder: Path) -> SentenceTransformer:
+Kind = TypeVar("Kind", SentenceTransformer, CrossEncoder)
+
+
+def _load(kind: type[Kind], folder: Path) -> Kind:
     precise = {"dtype": torch.float32, "use_safetensors": True}
     try:
         try:
-            return _open(folder, {**precise, "attn_implementation": "sdpa"})
+            return _open(kind, folder, {**precise, "attn_implementation": "sdpa"})
         except ValueError as error:
             # Architectures without a fused attention say so by this error.
             if "sdpa" not in str(error) and "scaled_dot_product" not in str(error):
                 raise
-            return _open(folder, precise)
+            return _open(kind, folder, precise)
     except (ValueError, KeyError, OSError, RuntimeError, ImportError, AttributeError, TypeError) as error:
         cause = str(error).strip().split("\n", 1)[0]
         raise unsupported_model(f"sentence-transformers cannot load the model: {cause}") from error
 
 
-def _open(folder: Path, model_kwargs: dict[str, object]) -> SentenceTransformer:
-    return SentenceTransformer(
+def _open(kind: type[Kind], folder: Path, model_kwargs: dict[str, object]) -> Kind:
+    return kind(  # type: ignore[no-any-return]  # the decorators of sentence-transformers hide the type
         str(folder), device="cpu", local_files_only=True, trust_remote_code=False, model_kwargs=model_kwargs
     )

@@ -9,13 +9,13 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from sentence_transformers import SentenceTransformer
 
 from embedplane_server.builders.conformance import References, save_references
 from embedplane_server.builders.machine import usable_cpus
+from embedplane_server.engines.base import TypedIds
 from embedplane_server.errors import TransientError, TransientReason, unsupported_model
 from embedplane_server.export import graph, reference
-from embedplane_server.export.golden import load_golden_texts
+from embedplane_server.export.golden import load_golden_texts, paired
 from embedplane_server.export.manifest import (
     GOLDEN_TEXTS,
     ONNX_GRAPH,
@@ -31,7 +31,7 @@ from embedplane_server.results import ExportResult
 from embedplane_server.settings import ExportSettings
 from embedplane_server.sources import ModelAbout, model_entry
 from embedplane_server.store import files_below, open_store
-from embedplane_server.tokenization import Tokenizer, load_tokenizer
+from embedplane_server.tokenization import Text, load_tokenizer
 
 _LIBRARIES = ("torch", "transformers", "sentence-transformers", "tokenizers", "openvino")
 
@@ -80,12 +80,13 @@ def _make(order: Order, folder: Path, progress: Progress) -> ExportManifest:
     model = reference.load_reference(order.source, order.description)
     texts = _write_references(model, order.description, folder, progress)
     progress.say("tracing the module chain")
-    program = graph.trace(model)
+    signature = reference.signature_of(model)
+    program = graph.trace(model, signature)
     progress.say(f"writing the {order.settings.format} graph")
     if order.settings.format == "openvino":
-        graph.write_openvino(program, folder / OPENVINO_GRAPH)
+        graph.write_openvino(program, signature, folder / OPENVINO_GRAPH)
     else:
-        graph.write_onnx(program, folder / ONNX_GRAPH)
+        graph.write_onnx(program, signature, folder / ONNX_GRAPH)
     return ExportManifest(
         key=order.key,
         format=order.settings.format,
@@ -98,33 +99,36 @@ def _make(order: Order, folder: Path, progress: Progress) -> ExportManifest:
     )
 
 
-def _write_references(
-    model: SentenceTransformer, description: ModelDescription, folder: Path, progress: Progress
-) -> int:
+def _write_references(model: reference.Model, description: ModelDescription, folder: Path, progress: Progress) -> int:
     """Write tokenizer, golden texts and reference vectors; return how many texts there are."""
     (folder / TOKENIZER).write_text(reference.tokenizer_document(model), encoding="utf-8")
     tokenizer = load_tokenizer(folder / TOKENIZER)
     window = description.max_sequence_length
     prompt = description.default_prompt_text
-    texts = load_golden_texts().up_to(window, lambda text: len(tokenizer.encode([prompt + text])[0]))
-    ids = tokenizer.encode_within([prompt + text for text in texts], window)
-    _hold_to_reference(model, tokenizer, [prompt + text for text in texts], ids)
+    found = load_golden_texts().up_to(window, lambda text: len(tokenizer.encode([prompt + text])[0]))
+    texts: list[Text] = paired(found) if description.task == "classification" else list(found)
+    prompted: list[Text] = [prompt + text if isinstance(text, str) else text for text in texts]
+    ids = tokenizer.encode_within(prompted, window)
+    _hold_to_reference(model, prompted, ids)
     vectors = []
     for row, text in enumerate(texts):
         vectors.append(reference.vector(model, text))
         progress.share("reference vectors", row + 1, len(texts))
     progress.say(f"{len(texts)} reference vectors of {min(map(len, ids))} to {max(map(len, ids))} tokens")
-    save_references(folder, References(tuple(map(tuple, ids)), np.stack(vectors)))
+    save_references(folder, References(tuple(ids), np.stack(vectors)))
     (folder / GOLDEN_TEXTS).write_text(json.dumps(texts, ensure_ascii=False, indent=1), encoding="utf-8")
     return len(texts)
 
 
-def _hold_to_reference(
-    model: SentenceTransformer, tokenizer: Tokenizer, texts: list[str], ids: list[list[int]]
-) -> None:
+def _hold_to_reference(model: reference.Model, texts: list[Text], ids: list[list[int]]) -> None:
     for text, ours in zip(texts, ids, strict=True):
-        if ours != reference.token_ids(model, text):
+        if ours != reference.token_ids(model, text) or not _same_types(ours, reference.type_ids(model, text)):
             raise unsupported_model(
-                f"the tokenizer cannot be served exactly: {text[:40]!r} has other token ids in sentence-transformers. "
-                "Please report the model."
+                f"the tokenizer cannot be served exactly: {str(text)[:40]!r} has other token ids in "
+                "sentence-transformers. Please report the model."
             )
+
+
+def _same_types(ours: list[int], theirs: list[int] | None) -> bool:
+    types = ours.type_ids if isinstance(ours, TypedIds) else [0] * len(ours)
+    return theirs is None or theirs == types

@@ -4,17 +4,17 @@ Only modules whose meaning is known here are accepted; code that comes with a mo
 as a whole is in `description.py`, its identity in `space.py`.
 """
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
-from embedplane_server.errors import unsupported_model
+from embedplane_server.errors import invalid_settings, unsupported_model
+from embedplane_server.model.classifier import names_a_classifier
+from embedplane_server.model.places import KINDS, module_places, read_json
 from embedplane_server.settings import Overrides
 
-# Module kinds and whether each has weights of its own.
-KINDS = {"Transformer": True, "Pooling": False, "Dense": True, "LayerNorm": True, "Normalize": False, "Dropout": False}
+Task = Literal["embedding", "classification"]
 
 # The Transformer module's own settings; older models name the file after their architecture.
 TRANSFORMER_SETTINGS = tuple(
@@ -57,12 +57,17 @@ class Chain:
         return self.modules[0]
 
     @property
-    def pooling(self) -> Module:
-        return next(module for module in self.modules if module.kind == "Pooling")
+    def task(self) -> Task:
+        """A Transformer alone ends in its own classification head; all that pool embed."""
+        return "embedding" if len(self.modules) > 1 else "classification"
+
+    @property
+    def pooling(self) -> Module | None:
+        return next((module for module in self.modules if module.kind == "Pooling"), None)
 
     @property
     def pooling_modes(self) -> tuple[str, ...]:
-        return pooling_modes(self.pooling.config)
+        return () if self.pooling is None else pooling_modes(self.pooling.config)
 
     @property
     def is_normalized(self) -> bool:
@@ -75,44 +80,6 @@ def pooling_modes(config: Mapping[str, Any]) -> tuple[str, ...]:
         mode = config["pooling_mode"]
         return (mode,) if isinstance(mode, str) else tuple(mode)
     return tuple(mode for key, mode in LEGACY_POOLING.items() if config.get(key)) or ("mean",)
-
-
-def read_json(folder: Path, name: str) -> Any:  # noqa: ANN401 -- whatever the model's author wrote
-    """Return a JSON file's content; a missing file is an empty object."""
-    path = folder / name
-    if not path.is_file():
-        return {}
-    try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except (UnicodeDecodeError, json.JSONDecodeError) as error:
-        raise unsupported_model(f"{name} of the model is not valid JSON ({error}). Repair the model.") from error
-
-
-def module_places(folder: Path) -> tuple[tuple[str, str], ...]:
-    """Return kind and path of each module. A plain transformers model has none listed and gets mean pooling."""
-    listed = read_json(folder, "modules.json") or [{"type": "sentence_transformers.models.Transformer", "path": ""}]
-    places = tuple((_kind(entry), _path(entry)) for entry in listed)
-    return places if len(places) > 1 or (folder / "modules.json").is_file() else (*places, ("Pooling", ""))
-
-
-def _path(entry: Mapping[str, Any]) -> str:
-    path = str(entry.get("path", ""))
-    if Path(path).is_absolute() or ".." in Path(path).parts:
-        raise unsupported_model(f"modules.json names the folder {path!r} outside the model.")
-    return path.strip("/").removeprefix("./").removesuffix(".")
-
-
-def _kind(entry: Mapping[str, Any]) -> str:
-    reference = str(entry.get("type", ""))
-    origin, _, kind = reference.rpartition(".")
-    if origin.split(".")[0] != "sentence_transformers":
-        raise unsupported_model(
-            f"modules.json asks for {reference}, which is code of the model's own and is never run. "
-            "Use a model made of sentence-transformers' own modules."
-        )
-    if kind not in KINDS or entry.get("kwargs"):
-        raise unsupported_model(f"modules.json asks for {reference}; supported are {', '.join(KINDS)}.")
-    return kind
 
 
 def read_chain(folder: Path) -> Chain:
@@ -131,20 +98,8 @@ def read_chain(folder: Path) -> Chain:
 
 
 def _refuse_unsupported(chain: Chain) -> None:
-    kinds = [module.kind for module in chain.modules]
-    if (
-        kinds[0] != "Transformer"
-        or kinds[1:2] != ["Pooling"]
-        or kinds.count("Pooling") + kinds.count("Transformer") > 2
-    ):
-        raise unsupported_model(
-            f"the modules are {' > '.join(kinds)}; only a Transformer, a Pooling and what follows it can be served."
-        )
-    if "Normalize" in kinds[:-1]:
-        raise unsupported_model(
-            f"the modules are {' > '.join(kinds)}; a Normalize is served at the end only. Fold it into the last module."
-        )
     config = chain.transformer.config
+    _refuse_unsupported_order([module.kind for module in chain.modules], names_a_classifier(config))
     if not config.get("model_type"):
         raise unsupported_model("config.json of the model is missing or names no model_type.")
     if config.get("auto_map") or _asks_for_own_code(chain.settings):
@@ -152,9 +107,35 @@ def _refuse_unsupported(chain: Chain) -> None:
             f"the model ({config['model_type']}) needs trust_remote_code; code that comes with a model is never run. "
             "Use a model whose architecture is part of transformers."
         )
-    if architecture := next((a for a in config.get("architectures") or () if a.endswith("Classification")), None):
-        raise unsupported_model(f"{architecture} is a classifier or reranker; only text-embedding models are served.")
+    if chain.task == "embedding":
+        _refuse_heads(config)
     _refuse_unsupported_settings(chain)
+
+
+def _refuse_unsupported_order(kinds: list[str], is_classifier: bool) -> None:
+    if kinds == ["Transformer"] and is_classifier:
+        return
+    if (
+        kinds[0] != "Transformer"
+        or kinds[1:2] != ["Pooling"]
+        or kinds.count("Pooling") + kinds.count("Transformer") > 2
+    ):
+        raise unsupported_model(
+            f"the modules are {' > '.join(kinds)}; only a Transformer, a Pooling and what follows it can be served, or "
+            "a Transformer for sequence classification alone."
+        )
+    if "Normalize" in kinds[:-1]:
+        raise unsupported_model(
+            f"the modules are {' > '.join(kinds)}; a Normalize is served at the end only. Fold it into the last module."
+        )
+
+
+def _refuse_heads(config: Mapping[str, Any]) -> None:
+    if architecture := next((a for a in config.get("architectures") or () if a.endswith("Classification")), None):
+        raise unsupported_model(
+            f"{architecture} is a classifier or reranker, but modules.json makes a model that embeds of it. "
+            "Correct the one or the other."
+        )
 
 
 def _asks_for_own_code(settings: Mapping[str, Any]) -> bool:
@@ -166,10 +147,9 @@ def _refuse_unsupported_settings(chain: Chain) -> None:
     for key in ("query_length", "document_length", "query_expansion"):
         if settings.get(key):
             raise unsupported_model(f"the model sets {key}; multi-vector models are not served.")
-    if settings.get("transformer_task", "feature-extraction") != "feature-extraction":
-        raise unsupported_model(
-            f"the model's task is {settings['transformer_task']}; only feature-extraction is served."
-        )
+    expected = "feature-extraction" if chain.task == "embedding" else "sequence-classification"
+    if settings.get("transformer_task", expected) != expected:
+        raise unsupported_model(f"the model's task is {settings['transformer_task']}; only {expected} is served.")
     if set(settings.get("modality_config") or {"text"}) != {"text"}:
         raise unsupported_model("the model takes more than text; only text-embedding models are served.")
     for module in chain.modules:
@@ -184,6 +164,8 @@ def _refuse_unsupported_settings(chain: Chain) -> None:
 
 def with_overrides(chain: Chain, overrides: Overrides) -> Chain:
     """Return the chain as `spec.embedding` wants it: another pooling, with or without normalisation."""
+    if chain.task == "classification":
+        _refuse_overrides(overrides)
     modules = list(chain.modules)
     if overrides.pooling is not None:
         modules[1] = replace(
@@ -193,6 +175,15 @@ def with_overrides(chain: Chain, overrides: Overrides) -> Chain:
         modules = [module for module in modules if module.kind != "Normalize"]
         modules += [Module("Normalize", "", {})] if overrides.normalize else []
     return replace(chain, modules=tuple(modules))
+
+
+def _refuse_overrides(overrides: Overrides) -> None:
+    window = {"max_sequence_length"}
+    if overridden := sorted(overrides.model_dump(by_alias=True, exclude_none=True, exclude=window)):
+        raise invalid_settings(
+            f"embedding.{overridden[0]} is set, but the model is a classifier or reranker, which has no vectors. "
+            "Remove the field; maxSequenceLength is the only one that such models have."
+        )
 
 
 def _without_modes(config: Mapping[str, Any]) -> dict[str, Any]:

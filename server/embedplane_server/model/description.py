@@ -1,4 +1,4 @@
-"""What a sentence-transformers folder says about its vectors, together with what the user overrides.
+"""What a sentence-transformers folder says about its vectors or scores, together with what the user overrides.
 
 Reads JSON only: no weights are loaded (they are hashed), no code of the model is run.
 """
@@ -7,15 +7,20 @@ import hashlib
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from pydantic.alias_generators import to_camel
 
 from embedplane_server.errors import invalid_settings, unsupported_model
-from embedplane_server.model.chain import Chain, read_chain, read_json, with_overrides
+from embedplane_server.model.chain import Chain, Task, read_chain, with_overrides
+from embedplane_server.model.classifier import Activation, Classifier, read_classifier
 from embedplane_server.model.files import weight_files
+from embedplane_server.model.places import read_json
 from embedplane_server.model.space import Behaviour, vector_space_id
 from embedplane_server.settings import Overrides
+
+Kind = Literal["embedding", "reranker", "classifier"]
+"""What a model is for, as text-embeddings-inference tells them apart."""
 
 # Models that number positions from pad_token_id + 1: so many fewer tokens fit than config.json says.
 _SHIFTED_POSITIONS = frozenset({"roberta", "xlm-roberta", "camembert", "mpnet", "xlm-roberta-xl", "longformer", "esm"})
@@ -23,17 +28,32 @@ _SHIFTED_POSITIONS = frozenset({"roberta", "xlm-roberta", "camembert", "mpnet", 
 
 @dataclass(frozen=True, slots=True)
 class ModelDescription:
-    """A model as it is served; `vector_space` is the id of the space its vectors lie in."""
+    """A model as it is served; `vector_space` is the id of the space its vectors lie in.
+
+    A model that classifies has a row of logits where others have a vector: `dimensions` is the number of its labels,
+    and it has neither pooling nor similarity.
+    """
 
     architecture: str
     dimensions: int
-    pooling: str
+    pooling: str | None
     normalized: bool
     max_sequence_length: int
-    similarity: str
+    similarity: str | None
     prompts: dict[str, str]
     default_prompt: str | None
     vector_space: str
+    task: Task = "embedding"
+    labels: tuple[str, ...] = ()
+    activation: Activation | None = None
+    """How logits become scores; None: the model embeds."""
+
+    @property
+    def kind(self) -> Kind:
+        """One label is a score of how well two texts fit, more are classes."""
+        if self.task == "embedding":
+            return "embedding"
+        return "reranker" if len(self.labels) == 1 else "classifier"
 
     @property
     def default_prompt_text(self) -> str:
@@ -55,16 +75,20 @@ def describe(folder: Path, overrides: Overrides, digests: Mapping[str, str] | No
     behaviour = _behaviour(folder, chain, overrides, written)
     _refuse_prompt_exclusion(chain, behaviour)
     config = chain.transformer.config
+    classifier = behaviour.classifier
     return ModelDescription(
         architecture=str((config.get("architectures") or [config["model_type"]])[0]),
-        dimensions=_dimensions(chain),
-        pooling="+".join(chain.pooling_modes),
+        dimensions=len(classifier.labels) if classifier else _dimensions(chain),
+        pooling="+".join(chain.pooling_modes) or None,
         normalized=chain.is_normalized,
         max_sequence_length=behaviour.max_sequence_length,
-        similarity=str(written.get("similarity_fn_name") or "cosine"),
+        similarity=None if classifier else str(written.get("similarity_fn_name") or "cosine"),
         prompts=dict(behaviour.prompts),
         default_prompt=behaviour.default_prompt,
         vector_space=vector_space_id(folder, chain, behaviour, {name: known[name] for name in weights}),
+        task=chain.task,
+        labels=classifier.labels if classifier else (),
+        activation=classifier.activation if classifier else None,
     )
 
 
@@ -75,6 +99,9 @@ def file_sha256(path: Path) -> str:
 
 
 def _behaviour(folder: Path, chain: Chain, overrides: Overrides, written: Mapping[str, Any]) -> Behaviour:
+    window = _window(folder, chain, overrides)
+    if chain.task == "classification":
+        return Behaviour({}, None, window, _classifier(chain, written))
     prompts = overrides.prompts if overrides.prompts is not None else dict(written.get("prompts") or {})
     default = overrides.default_prompt or written.get("default_prompt_name")
     if default is not None and default not in prompts:
@@ -83,7 +110,14 @@ def _behaviour(folder: Path, chain: Chain, overrides: Overrides, written: Mappin
         if overrides.default_prompt or overrides.prompts is not None:
             raise invalid_settings(f"embedding.defaultPrompt: {message}. Add it to embedding.prompts or name another.")
         raise unsupported_model(f"config_sentence_transformers.json: {message}. Set embedding.prompts.")
-    return Behaviour(prompts, default, _window(folder, chain, overrides))
+    return Behaviour(prompts, default, window)
+
+
+def _classifier(chain: Chain, written: Mapping[str, Any]) -> Classifier:
+    default = written.get("default_prompt_name")
+    if default and (written.get("prompts") or {}).get(default):
+        raise unsupported_model(f"the model puts its prompt {default!r} before all pairs, which is not supported.")
+    return read_classifier(chain.transformer.config, written)
 
 
 def _window(folder: Path, chain: Chain, overrides: Overrides) -> int:
@@ -126,7 +160,8 @@ def _dimensions(chain: Chain) -> int:
 
 
 def _refuse_prompt_exclusion(chain: Chain, behaviour: Behaviour) -> None:
-    if chain.pooling.config.get("include_prompt", True) is False and any(behaviour.prompts.values()):
+    pooling = chain.pooling.config if chain.pooling else {}
+    if pooling.get("include_prompt", True) is False and any(behaviour.prompts.values()):
         raise unsupported_model(
             "the model's pooling leaves the prompt's tokens out (include_prompt: false), which is not supported."
         )

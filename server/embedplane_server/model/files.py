@@ -8,7 +8,8 @@ from collections.abc import Collection, Iterable
 from pathlib import PurePosixPath
 
 from embedplane_server.errors import PermanentError, PermanentReason, unsupported_model
-from embedplane_server.model.chain import KINDS, TRANSFORMER_SETTINGS
+from embedplane_server.model.chain import TRANSFORMER_SETTINGS
+from embedplane_server.model.places import KINDS
 
 ROOT_FILES = ("modules.json", "config_sentence_transformers.json", "config.json")
 TOKENIZER_FILES = ("tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "added_tokens.json")

@@ -11,7 +11,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from embedplane_server.model.chain import Chain, Module, pooling_modes, read_json
+from embedplane_server.model.chain import Chain, Module, pooling_modes
+from embedplane_server.model.classifier import ACTIVATION_KEYS, Classifier
+from embedplane_server.model.places import read_json
 
 # Keys of a config.json that do not change vectors.
 INERT_KEYS = frozenset(
@@ -47,8 +49,8 @@ PLAIN_TRANSFORMER_SETTINGS = frozenset(
         "unpad_inputs",
     }
 )
-TOKEN_OUTPUT = ("module_output_name", "token_embeddings")
-"""What a Transformer's output is called unless the model says otherwise."""
+USUAL_OUTPUTS = (("module_output_name", "token_embeddings"), ("module_output_name", "scores"))
+"""What a Transformer's output is called unless the model says otherwise: of one that embeds, of a classifier."""
 
 # Keys of tokenizer_config.json that change token ids.
 TOKENIZER_SETTINGS = (
@@ -76,11 +78,13 @@ TOKENIZER_SETTINGS = (
 
 @dataclass(frozen=True, slots=True)
 class Behaviour:
-    """What decides vectors besides the files: prompts by name, the default one's name, and the window."""
+    """What decides vectors or scores besides the files: prompts by name, the default one's name, and the window."""
 
     prompts: Mapping[str, str]
     default_prompt: str | None
     max_sequence_length: int
+    classifier: Classifier | None = None
+    """None: the model embeds."""
 
 
 def vector_space_id(folder: Path, chain: Chain, behaviour: Behaviour, weights: Mapping[str, str]) -> str:
@@ -91,10 +95,13 @@ def vector_space_id(folder: Path, chain: Chain, behaviour: Behaviour, weights: M
 def canonical_form(folder: Path, chain: Chain, behaviour: Behaviour, weights: Mapping[str, str]) -> dict[str, Any]:
     """Return what the id is a hash of."""
     settings = _transformer_settings(chain.settings)
+    # Of a classifier the activation stands in the form itself.
+    inert = ACTIVATION_KEYS if behaviour.classifier else frozenset()
     return {
         # Absent where nothing is set, as in nearly every model.
         **({"transformer": settings} if settings else {}),
-        "modules": [_module(module, weights) for module in chain.modules if module.kind != "Dropout"],
+        **_scores(behaviour.classifier),
+        "modules": [_module(module, weights, inert) for module in chain.modules if module.kind != "Dropout"],
         "tokenizer": _tokenizer(folder / chain.transformer.path, chain.settings),
         "prompts": {name: text for name, text in behaviour.prompts.items() if text},
         "defaultPrompt": behaviour.default_prompt,
@@ -102,10 +109,17 @@ def canonical_form(folder: Path, chain: Chain, behaviour: Behaviour, weights: Ma
     }
 
 
+def _scores(classifier: Classifier | None) -> dict[str, Any]:
+    """Return what makes scores of a classifier's logits; absent where a model embeds."""
+    return {} if classifier is None else {"labels": list(classifier.labels), "activation": classifier.activation}
+
+
 def _transformer_settings(settings: Mapping[str, Any]) -> dict[str, Any]:
     """Return what sentence-transformers passes on to the model and its tokenizer besides their own files."""
     plain = {key: _arguments(value) for key, value in settings.items() if key not in PLAIN_TRANSFORMER_SETTINGS}
-    return {key: value for key, value in plain.items() if value not in (None, {}, []) and (key, value) != TOKEN_OUTPUT}
+    return {
+        key: value for key, value in plain.items() if value not in (None, {}, []) and (key, value) not in USUAL_OUTPUTS
+    }
 
 
 def _arguments(value: Any) -> Any:  # noqa: ANN401 -- any JSON document
@@ -120,9 +134,10 @@ def sha256_of(document: Any) -> str:  # noqa: ANN401 -- any JSON document
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-def _module(module: Module, weights: Mapping[str, str]) -> dict[str, Any]:
+def _module(module: Module, weights: Mapping[str, str], inert: frozenset[str]) -> dict[str, Any]:
     config = {"modes": list(pooling_modes(module.config))} if module.kind == "Pooling" else _live(module.config)
     own = {name: digest for name, digest in weights.items() if name.rpartition("/")[0] == module.path}
+    config = {key: value for key, value in config.items() if key not in inert}
     return {"kind": module.kind, "config": config, "weights": own if module.has_weights else {}}
 
 

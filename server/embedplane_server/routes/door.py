@@ -1,11 +1,11 @@
-"""What every route that embeds does around its own wire format: read, check, embed while wanted, measure, tell.
+"""What every route that embeds or scores does around its own wire format: read, check, wait, measure, tell.
 
 A route opens a `Call`, parses its body, has the inputs embedded and writes its answer; it knows neither headers nor
 metrics.
 """
 
 import time
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
 from typing import cast
@@ -13,7 +13,9 @@ from typing import cast
 from starlette.requests import Request
 from starlette.responses import Response
 
+from embedplane_server.activation import activate
 from embedplane_server.embedding import Embedder, Embedding
+from embedplane_server.engines.base import Vectors
 from embedplane_server.metrics import Metrics
 from embedplane_server.options import Options
 from embedplane_server.refusals import EmptyInput
@@ -22,6 +24,7 @@ from embedplane_server.routes.errors import InvalidRequest, UnknownModel, Vector
 from embedplane_server.routes.traced import note_embedding
 from embedplane_server.schemas.openai import Input
 from embedplane_server.served import ServedModel
+from embedplane_server.tokenization import Text
 from embedplane_server.tracing.request_trace import TRACE
 
 VECTOR_SPACE_HEADER = "x-embedplane-vector-space"
@@ -57,7 +60,7 @@ class Door:
 
 
 class Call:
-    """One request to embed something."""
+    """One request to embed or to score something."""
 
     def __init__(self, door: Door, request: Request, started: float, body: bytes) -> None:
         self.body = body
@@ -67,12 +70,28 @@ class Call:
 
     async def embed(self, inputs: Input, options: Options) -> Embedding:
         """Embed inputs of any form, while the client waits for them."""
-        self._check_space(options)
         many = not isinstance(inputs, str) and not (inputs and isinstance(inputs[0], int))
-        self._door.metrics.tei.asked(len(inputs) if many else 1, batch=many)
+        count = len(inputs) if many else 1
+        return await self._while_wanted(lambda: self._embed(inputs, options), count, options, many=many)
+
+    async def score(self, texts: Sequence[Text], options: Options, *, many: bool = True) -> Embedding:
+        """Return the logits of texts and pairs of texts; `many` tells whether they came as a list."""
+        embedder = self._door.embedder
+        return await self._while_wanted(lambda: embedder.embed_texts(texts, options), len(texts), options, many=many)
+
+    def scores(self, done: Embedding, *, raw: bool = False) -> Vectors:
+        """Return what the model makes of logits, of shape `[inputs, labels]`."""
+        activation = self._door.served.description.activation
+        return done.vectors if raw or activation is None else activate(activation, done.vectors)
+
+    async def _while_wanted(
+        self, work: Callable[[], Awaitable[Embedding]], inputs: int, options: Options, *, many: bool
+    ) -> Embedding:
+        self._check_space(options)
+        self._door.metrics.tei.asked(inputs, batch=many)
         begun = time.time_ns()
         async with self.wanted():
-            done = await self._embed(inputs, options)
+            done = await work()
         if (trace := self._request.scope.get(TRACE)) is not None:
             note_embedding(trace, done, begun)
         self._door.metrics.tei.answered(done.lengths, batch=many)

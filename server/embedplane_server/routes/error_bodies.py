@@ -4,7 +4,6 @@ The status is the same for all families, because it decides whether clients try 
 has 422 where the others have 400.
 """
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from http import HTTPStatus
 
@@ -17,6 +16,11 @@ from embedplane_server.schemas.tei import ErrorType, TeiError
 
 OPENAI_FIELD = "'$.input'"
 """How refusals name the inputs."""
+TEI_FIELDS = {"/rerank": "`texts`"}
+"""What text-embeddings-inference calls them where it is not `inputs`."""
+COHERE_FIELDS = {"/v1/rerank": "'documents'", "/v2/rerank": "'documents'"}
+"""What Cohere calls them where it is not 'texts'."""
+COHERE_PREFIXES = ("/v2/", "/v1/rerank")
 
 TEI_PATHS = frozenset(
     {
@@ -52,11 +56,10 @@ Told = tuple[int, BaseModel]
 def body_for(path: str, failure: Failure) -> Told:
     """Return status and body."""
     if path in TEI_PATHS:
-        return _tei(failure)
-    for prefix, tell in BY_PREFIX.items():
-        if path.startswith(prefix):
-            return tell(failure)
-    return _openai(failure)
+        return _tei(failure, TEI_FIELDS.get(path, "`inputs`"))
+    if path.startswith(COHERE_PREFIXES):
+        return _cohere(failure, COHERE_FIELDS.get(path, "'texts'"))
+    return _ollama(failure) if path.startswith("/api/") else _openai(failure)
 
 
 def _openai(failure: Failure) -> Told:
@@ -64,11 +67,11 @@ def _openai(failure: Failure) -> Told:
     return failure.status, ErrorBody(error=detail)
 
 
-def _tei(failure: Failure) -> Told:
+def _tei(failure: Failure, field: str) -> Told:
     status = failure.status
     if status == HTTPStatus.BAD_REQUEST and failure.reason != "empty_input":
         status = HTTPStatus.UNPROCESSABLE_ENTITY
-    return status, TeiError(error=failure.message.replace(OPENAI_FIELD, "`inputs`"), error_type=_tei_type(failure))
+    return status, TeiError(error=failure.message.replace(OPENAI_FIELD, field), error_type=_tei_type(failure))
 
 
 def _tei_type(failure: Failure) -> ErrorType:
@@ -80,12 +83,9 @@ def _tei_type(failure: Failure) -> ErrorType:
     return reasons.get(failure.reason, "Validation")
 
 
-def _cohere(failure: Failure) -> Told:
-    return failure.status, CohereError(message=failure.message.replace(OPENAI_FIELD, "'texts'"))
+def _cohere(failure: Failure, field: str) -> Told:
+    return failure.status, CohereError(message=failure.message.replace(OPENAI_FIELD, field))
 
 
 def _ollama(failure: Failure) -> Told:
     return failure.status, OllamaError(error=failure.message.replace(OPENAI_FIELD, "'input'"))
-
-
-BY_PREFIX: dict[str, Callable[[Failure], Told]] = {"/v2/": _cohere, "/api/": _ollama}

@@ -8,10 +8,11 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from embedplane_server import __version__
+from embedplane_server.model import ModelDescription
 from embedplane_server.options import Policy, RequestLimits
 from embedplane_server.prompts import INPUT_TYPES
 from embedplane_server.scheduling.admission import Limits
-from embedplane_server.schemas.info import EmbeddingModelType, Info, ModelType
+from embedplane_server.schemas.info import ClassifyingModelType, EmbeddingModelType, Info, ModelType
 from embedplane_server.served import ServedModel
 
 TEI_POOLING = {"lasttoken": "last_token"}
@@ -28,7 +29,9 @@ class ServedLimits:
 
 def info_routes(document: Info) -> list[Route]:
     """Return /info."""
-    body = orjson.dumps(document.model_dump())
+    content = document.model_dump()
+    content["model_type"] = document.model_type.model_dump(exclude_none=True)
+    body = orjson.dumps(content)
 
     async def info(_: Request) -> Response:
         return Response(body, media_type="application/json")
@@ -47,6 +50,8 @@ def served_info(served: ServedModel, policy: Policy, limits: ServedLimits) -> In
         dimensions=matryoshka.default,
         native_dimensions=matryoshka.native,
         allowed_dimensions=list(matryoshka.allowed),
+        task=description.task,
+        labels=list(description.labels),
         pooling=description.pooling,
         normalized=description.normalized,
         similarity=description.similarity,
@@ -68,9 +73,7 @@ def served_info(served: ServedModel, policy: Policy, limits: ServedLimits) -> In
         model_id=served.name,
         model_sha=engine.commit,
         model_dtype=engine.precision,
-        model_type=ModelType(
-            embedding=EmbeddingModelType(pooling=TEI_POOLING.get(description.pooling, description.pooling))
-        ),
+        model_type=_model_type(description),
         max_input_length=request.max_sequence_length,
         max_client_batch_size=request.max_inputs,
         max_concurrent_requests=queue.max_queued_tokens,
@@ -78,3 +81,15 @@ def served_info(served: ServedModel, policy: Policy, limits: ServedLimits) -> In
         tokenization_workers=limits.tokenizer_threads,
         version=__version__,
     )
+
+
+def _model_type(description: ModelDescription) -> ModelType:
+    if description.pooling is not None:
+        return ModelType(
+            embedding=EmbeddingModelType(pooling=TEI_POOLING.get(description.pooling, description.pooling))
+        )
+    labels = ClassifyingModelType(
+        id2label={str(index): label for index, label in enumerate(description.labels)},
+        label2id={label: index for index, label in enumerate(description.labels)},
+    )
+    return ModelType(reranker=labels) if description.kind == "reranker" else ModelType(classifier=labels)

@@ -12,21 +12,13 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from embedplane_server import __version__
+from embedplane_server.model.description import Kind
 from embedplane_server.options import OWN_TOKENS, Policy
 from embedplane_server.prompts import INPUT_TYPES
 from embedplane_server.routes.door import TRUNCATED_HEADER, VECTOR_SPACE_HEADER
 from embedplane_server.routes.openai import TOKEN_ENCODING_HEADER
-from embedplane_server.routes.operations import (
-    EMPTY,
-    FAILURES,
-    OPERATIONS,
-    TEXT,
-    Operation,
-    Schema,
-    embeddings_operation,
-)
-from embedplane_server.routes.tei import NOT_OFFERED
-from embedplane_server.schemas import openai, tei
+from embedplane_server.routes.operations import EMPTY, FAILURES, TEXT, Operation, Schema, operations_for
+from embedplane_server.schemas import openai, ranking, tei
 from embedplane_server.served import ServedModel
 
 REQUEST_HEADERS = {
@@ -47,10 +39,24 @@ RESPONSE_HEADERS = {
 }
 
 
+DESCRIPTIONS: Mapping[Kind, str] = {
+    "embedding": "Text embeddings.",
+    "reranker": "Scores of how well texts fit a query.",
+    "classifier": "Labels of texts.",
+}
+IN_BARE_LISTS: Mapping[Kind, Sequence[type[BaseModel]]] = {
+    "embedding": (tei.SimpleToken,),
+    "reranker": (tei.SimpleToken, tei.Prediction, ranking.RankedText),
+    "classifier": (tei.SimpleToken, tei.Prediction),
+}
+"""What stands in answers that are lists, not objects."""
+
+
 @dataclass(frozen=True, slots=True)
 class Choices:
     """What this server takes where the interfaces themselves allow anything."""
 
+    kind: Kind
     fields: Mapping[str, Sequence[Any]]
     headers: Mapping[str, Sequence[str]]
     token_ids: Mapping[str, int]
@@ -72,7 +78,7 @@ def choices(served: ServedModel, policy: Policy, vocabulary_size: int) -> Choice
     spaces = [matryoshka.space_name(length) for length in matryoshka.allowed]
     headers = {VECTOR_SPACE_HEADER: spaces, TOKEN_ENCODING_HEADER: [OWN_TOKENS, *policy.decoders]}
     own_only = ("inputs", "ids") if policy.decoders else ("input", "inputs", "ids")
-    return Choices(fields, headers, dict.fromkeys(own_only, vocabulary_size - 1))
+    return Choices(served.description.kind, fields, headers, dict.fromkeys(own_only, vocabulary_size - 1))
 
 
 def openapi_routes(choices: Choices, further: Sequence[str] = ()) -> list[Route]:
@@ -88,22 +94,23 @@ def openapi_routes(choices: Choices, further: Sequence[str] = ()) -> list[Route]
 def openapi_document(choices: Choices, further: Sequence[str] = ()) -> dict[str, Any]:
     """Return the document."""
     paths: dict[str, dict[str, Any]] = {}
-    for operation in (*OPERATIONS, *map(embeddings_operation, further)):
+    operations = operations_for(choices.kind, further)
+    for operation in operations:
         paths.setdefault(operation.path, {})[operation.method] = _operation(operation, choices)
     return {
         "openapi": "3.1.0",
-        "info": {"title": "Embedplane", "version": __version__, "description": "Text embeddings."},
+        "info": {"title": "Embedplane", "version": __version__, "description": DESCRIPTIONS[choices.kind]},
         "paths": paths,
         "components": {
-            "schemas": _schemas(choices),
+            "schemas": _schemas(operations, choices),
             "securitySchemes": {"key": {"type": "http", "scheme": "bearer"}},
         },
     }
 
 
-def _schemas(choices: Choices) -> dict[str, Any]:
-    modes: dict[type[BaseModel], JsonSchemaMode] = {tei.SimpleToken: "serialization"}
-    for operation in OPERATIONS:
+def _schemas(operations: Sequence[Operation], choices: Choices) -> dict[str, Any]:
+    modes: dict[type[BaseModel], JsonSchemaMode] = dict.fromkeys(IN_BARE_LISTS[choices.kind], "serialization")
+    for operation in operations:
         modes.update({kind: "serialization" for kind in (operation.answer, operation.error) if isinstance(kind, type)})
         if operation.request is not None:
             modes[operation.request] = "validation"
@@ -113,7 +120,8 @@ def _schemas(choices: Choices) -> dict[str, Any]:
     for kind, mode in modes.items():
         if mode == "validation":
             _narrow(found[kind.__name__], choices)
-    _narrow(found[tei.Cutting.__name__], choices)
+    if cutting := found.get(tei.Cutting.__name__):
+        _narrow(cutting, choices)
     return found
 
 
@@ -143,7 +151,7 @@ def _operation(operation: Operation, choices: Choices) -> dict[str, Any]:
     )
     if operation.embeds:
         answer["headers"] = {name: {"description": text, "schema": TEXT} for name, text in RESPONSE_HEADERS.items()}
-    responses = {} if operation.path in NOT_OFFERED else {"200": answer}
+    responses = {"200": answer} if operation.is_offered else {}
     own = set(operation.statuses) | (set() if operation.is_open else {401})
     responses.update({str(status): _content(FAILURES[status], operation.error) for status in sorted(own)})
     document: dict[str, Any] = {

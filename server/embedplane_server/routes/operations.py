@@ -4,17 +4,20 @@ Routes are plain ASGI handlers for speed, so nothing derives the table from them
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from pydantic import BaseModel
 
-from embedplane_server.routes.tei import NOT_OFFERED
-from embedplane_server.schemas import cohere, info, ollama, openai, tei
+from embedplane_server.model.description import Kind
+from embedplane_server.routes.offers import is_offered
+from embedplane_server.schemas import cohere, info, ollama, openai, ranking, tei
 
 VECTORS = {"type": "array", "items": {"type": "array", "items": {"type": "number"}}}
 SCORES = {"type": "array", "items": {"type": "number"}}
 TEXTS = {"type": "array", "items": {"type": "string"}}
+PREDICTIONS = {"type": "array", "items": {"$ref": "#/components/schemas/Prediction"}}
+RANKS = {"type": "array", "items": {"$ref": "#/components/schemas/RankedText"}}
 STATUS = {"type": "object", "properties": {"status": {"const": "ok"}}, "required": ["status"]}
 TEXT = {"type": "string"}
 EMPTY: dict[str, Any] = {}
@@ -37,6 +40,8 @@ class Operation:
     media_type: str = "application/json"
     is_open: bool = False
     """Whether it needs no API key."""
+    is_offered: bool = True
+    """Whether a model of this kind has it at all."""
 
     @property
     def embeds(self) -> bool:
@@ -59,9 +64,24 @@ def _tei(path: str, summary: str, answer: Schema, request: type[BaseModel]) -> O
     return Operation("post", path, summary, answer, request, tei.TeiError, statuses)
 
 
-def _not_offered(path: str) -> Operation:
+def _cohere_rerank(path: str) -> Operation:
+    summary = "Rank documents by how well they fit a query, as Cohere does"
+    answer, request = ranking.CohereRerankAnswer, ranking.CohereRerankRequest
+    return Operation("post", path, summary, answer, request, cohere.CohereError, EMBEDDING_FAILURES)
+
+
+def operations_for(kind: Kind, further: Sequence[str] = ()) -> list[Operation]:
+    """Return all operations; those that a model of this kind does not have are always a failure.
+
+    `further` are paths that embed as `/v1/embeddings` does, if the model does.
+    """
+    own = [operation if is_offered(operation.path, kind) else _not_offered(operation) for operation in OPERATIONS]
+    return [*own, *map(embeddings_operation, further if kind == "embedding" else ())]
+
+
+def _not_offered(operation: Operation) -> Operation:
     summary = "Not offered by this kind of model: always a failure"
-    return Operation("post", path, summary, EMPTY, None, tei.TeiError, (404,))
+    return replace(operation, summary=summary, answer=EMPTY, request=None, statuses=(404,), is_offered=False)
 
 
 OPERATIONS: Sequence[Operation] = (
@@ -80,7 +100,22 @@ OPERATIONS: Sequence[Operation] = (
         tei.TokenizeRequest,
     ),
     _tei("/decode", "The texts of token ids", TEXTS, tei.DecodeRequest),
-    *map(_not_offered, NOT_OFFERED),
+    _tei("/embed_all", "The vectors of single tokens", VECTORS, tei.EmbedRequest),
+    _tei("/embed_sparse", "Sparse vectors", EMPTY, tei.EmbedRequest),
+    _tei(
+        "/predict",
+        "How well each label fits a text, or a pair of texts",
+        {"anyOf": [PREDICTIONS, {"type": "array", "items": PREDICTIONS}]},
+        tei.PredictRequest,
+    ),
+    _tei(
+        "/rerank",
+        "Rank texts by how well they fit a query",
+        {"anyOf": [RANKS, {"$ref": "#/components/schemas/CohereRerankAnswer"}]},
+        ranking.RerankRequest,
+    ),
+    _cohere_rerank("/v1/rerank"),
+    _cohere_rerank("/v2/rerank"),
     Operation(
         "post",
         "/v2/embed",

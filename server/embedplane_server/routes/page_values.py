@@ -27,7 +27,7 @@ def page_values(info: Info, manifest: EngineManifest, *, has_keys: bool) -> dict
         "name": escape(name),
         "dimensions": str(info.dimensions),
         "window": _number(info.max_sequence_length),
-        "similarity": escape(info.similarity),
+        "similarity": escape(info.similarity or "none"),
         "backend": escape(f"{info.backend} {info.backend_version}"),
         "precision": escape(info.precision),
         "cosine": _floor(manifest.conformance.minimum_cosine),
@@ -51,7 +51,7 @@ def _groups(info: Info, manifest: EngineManifest) -> dict[str, dict[str, str]]:
             "Prompts": _codes(info.prompts) if info.prompts else "none",
             "Default prompt": _codes([info.default_prompt]) if info.default_prompt else "none",
             "Dimensions": ", ".join(map(str, info.allowed_dimensions)),
-            "Pooling": f"{escape(info.pooling)}{', normalised' if info.normalized else ''}",
+            "Pooling": f"{escape(info.pooling or 'none')}{', normalised' if info.normalized else ''}",
             "Commit": _codes([info.commit]),
         },
         "Limits of a request": {

@@ -9,20 +9,11 @@ from embedplane_server.embedding import Embedding
 from embedplane_server.options import Options
 from embedplane_server.refusals import EmptyInput
 from embedplane_server.routes.door import Call, Door
-from embedplane_server.routes.errors import NotOffered
 from embedplane_server.routes.parsing import parse
 from embedplane_server.schemas.tei import DecodeRequest, EmbedRequest, SimilarityRequest, TokenizeRequest
 from embedplane_server.schemas.vectors import vectors_json
 from embedplane_server.similarity import similarities
 from embedplane_server.spelling import Spelling
-
-NOT_OFFERED = {
-    "/embed_all": "vectors of single tokens",
-    "/embed_sparse": "sparse vectors",
-    "/predict": "classes",
-    "/rerank": "ranks",
-}
-"""Routes of TEI for models of other kinds, and what those give."""
 
 
 class Tei:
@@ -39,7 +30,6 @@ class Tei:
             Route("/similarity", self.similarity, methods=["POST"]),
             Route("/tokenize", self.tokenize, methods=["POST"]),
             Route("/decode", self.decode, methods=["POST"]),
-            *(Route(path, self.refuse, methods=["POST"]) for path in NOT_OFFERED),
         ]
 
     async def embed(self, request: Request) -> Response:
@@ -55,7 +45,7 @@ class Tei:
                 normalize=body.normalize,
             )
             done = await call.embed(body.inputs, options)
-            return _answer(call, done, await vectors_json(done.vectors))
+            return with_teis_headers(call, done, await vectors_json(done.vectors))
 
     async def similarity(self, request: Request) -> Response:
         """Say how near one text is to others."""
@@ -67,8 +57,10 @@ class Tei:
             if (wanted := body.parameters) is not None:
                 options = Options(prompt_name=wanted.prompt_name, truncate=wanted.truncate, cut_side=wanted.side)
             done = await call.embed([body.inputs.source_sentence, *body.inputs.sentences], options)
-            scores = similarities(self._door.served.description.similarity, done.vectors[0], done.vectors[1:])
-            return _answer(call, done, orjson.dumps(scores, option=orjson.OPT_SERIALIZE_NUMPY))
+            scores = similarities(
+                self._door.served.description.similarity or "cosine", done.vectors[0], done.vectors[1:]
+            )
+            return with_teis_headers(call, done, orjson.dumps(scores, option=orjson.OPT_SERIALIZE_NUMPY))
 
     async def tokenize(self, request: Request) -> Response:
         """Return the tokens of texts."""
@@ -91,16 +83,8 @@ class Tei:
                 texts = await self._spelling.texts([one] if one else many, skip_special=body.skip_special_tokens)
             return Response(orjson.dumps(texts), media_type="application/json")
 
-    async def refuse(self, request: Request) -> Response:
-        """Say that the served model is of another kind than the route is for."""
-        path = request.url.path
-        raise NotOffered(
-            f"{path} gives {NOT_OFFERED[path]}, but the model served here gives one dense vector for each text. "
-            "Use /embed or /v1/embeddings."
-        )
 
-
-def _answer(call: Call, done: Embedding, content: bytes) -> Response:
+def with_teis_headers(call: Call, done: Embedding, content: bytes) -> Response:
     """Return the answer with TEI's own headers, whole milliseconds, beside ours."""
     milliseconds = {
         "x-total-time": call.seconds,

@@ -4,6 +4,8 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from embedplane_server.model.chain import Task
+
 
 class EmbeddingModelType(BaseModel):
     """How a model that embeds makes one vector of many tokens."""
@@ -11,10 +13,19 @@ class EmbeddingModelType(BaseModel):
     pooling: str
 
 
-class ModelType(BaseModel):
-    """What the model is for; this server has models that embed."""
+class ClassifyingModelType(BaseModel):
+    """The labels of a model that classifies, by their place and back."""
 
-    embedding: EmbeddingModelType
+    id2label: dict[str, str]
+    label2id: dict[str, int]
+
+
+class ModelType(BaseModel):
+    """What the model is for: exactly one of these stands here."""
+
+    embedding: EmbeddingModelType | None = None
+    classifier: ClassifyingModelType | None = None
+    reranker: ClassifyingModelType | None = None
 
 
 class Info(BaseModel):
@@ -25,12 +36,14 @@ class Info(BaseModel):
     model: str
     served_model_names: list[str]
     vector_space: str
-    dimensions: int = Field(description="length of vectors of requests that ask for none")
+    task: Task
+    labels: list[str] = Field(description="of models that classify, in the order of their logits")
+    dimensions: int = Field(description="length of vectors of requests that ask for none, or number of labels")
     native_dimensions: int
     allowed_dimensions: list[int]
-    pooling: str
+    pooling: str | None
     normalized: bool
-    similarity: str
+    similarity: str | None
     prompts: list[str]
     default_prompt: str | None
     max_sequence_length: int

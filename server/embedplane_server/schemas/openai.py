@@ -127,7 +127,7 @@ class ServedModelCard(BaseModel):
     vector_space: str
     dimensions: int
     max_sequence_length: int
-    similarity: str
+    similarity: str | None
 
 
 class ServedModelList(BaseModel):

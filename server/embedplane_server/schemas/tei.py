@@ -1,6 +1,6 @@
 """Wire types of text-embeddings-inference's interface."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainValidator, WithJsonSchema
 from pydantic.config import JsonDict
@@ -14,6 +14,11 @@ TokenId = Annotated[int, Field(ge=0, lt=2**32), BeforeValidator(whole)]
 
 FILLED_TEXTS: JsonDict = {"type": "array", "items": {"type": "string", "minLength": 1}, "minItems": 1}
 """What is empty is told apart from what is of a wrong type, so the types themselves take it."""
+FILLED: Any = Field(json_schema_extra={"minItems": 1})
+PAIR: JsonDict = {**FILLED_TEXTS, "maxItems": 2}
+PREDICT_INPUTS: JsonDict = {
+    "anyOf": [{"type": "string", "minLength": 1}, PAIR, {"type": "array", "items": PAIR, "minItems": 1}]
+}
 
 
 class TeiModel(BaseModel):
@@ -22,19 +27,24 @@ class TeiModel(BaseModel):
     model_config = ConfigDict(strict=True, frozen=True)
 
 
-class Cutting(TeiModel):
-    """What to do with long texts, and the prompt."""
+class Truncating(TeiModel):
+    """What to do with long texts."""
 
     truncate: bool | None = None
     """None: as the server is set."""
     truncation_direction: Literal["left", "right", "Left", "Right"] | None = None
-    prompt_name: str | None = None
 
     @property
     def side(self) -> Side | None:
         return (
             None if self.truncation_direction is None else ("left" if self.truncation_direction[0] in "lL" else "right")
         )
+
+
+class Cutting(Truncating):
+    """What to do with long texts, and the prompt."""
+
+    prompt_name: str | None = None
 
 
 class EmbedRequest(Cutting):
@@ -60,6 +70,37 @@ class SimilarityRequest(TeiModel):
 
     inputs: SimilarityInput
     parameters: Cutting | None = None
+
+
+PredictInputs = str | list[str] | list[list[str]]
+
+
+def predict_inputs(value: object) -> object:
+    """Validate `PredictInputs`: a list of texts is one input, of one text or of two that belong together."""
+    if isinstance(value, str) or _is_input(value):
+        return value
+    if isinstance(value, list) and all(map(_is_input, value)):
+        return value
+    raise ValueError("expected a string, a list of one or two strings, or a list of such lists")
+
+
+def _is_input(value: object) -> bool:
+    return isinstance(value, list) and 1 <= len(value) <= 2 and all(isinstance(text, str) for text in value)
+
+
+class PredictRequest(Truncating):
+    """Body of `POST /predict`."""
+
+    inputs: Annotated[PredictInputs, PlainValidator(predict_inputs), WithJsonSchema(PREDICT_INPUTS)]
+    raw_scores: bool = False
+    """The model's logits."""
+
+
+class Prediction(BaseModel):
+    """One label of an input; the answer has all labels of each input, the highest score first."""
+
+    score: float
+    label: str
 
 
 class TokenizeRequest(TeiModel):

@@ -116,6 +116,18 @@ async def test_more_than_the_model_has_is_refused_once_that_is_known(dimensions:
     assert world.says("Ready") == ("True", "Serving")
 
 
+async def test_a_model_that_classifies_has_no_lengths_to_choose_from() -> None:
+    world = World()
+    world.model(of(allowed=[1]))
+    await world.settle()
+    answer = fetched()
+    world.finish("fetch", answer | {"vectorSpace": answer["vectorSpace"] | {"task": "classification", "dimensions": 3}})
+    await world.settle()
+
+    assert world.says("Ready") == ("False", "DimensionsUnavailable")
+    assert "reranker or classifier" in world.condition("Ready")["message"]  # type: ignore[index]
+
+
 async def test_lengths_that_are_refused_never_reach_the_servers_though_other_changes_do() -> None:
     world = await serving(allowed=[64])
 

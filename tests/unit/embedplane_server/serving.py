@@ -10,13 +10,32 @@ import numpy as np
 from embedplane_server.app import ServingTokenizer, create_app
 from embedplane_server.builders.manifest import EngineManifest
 from embedplane_server.engines.base import Vectors
-from tests.support.fake_engine import FakeEngine, FakeTokenizer, engine_manifest, serve_settings, vector_of
+from embedplane_server.model.classifier import Activation
+from embedplane_server.tokenization import Text
+from tests.support.fake_engine import (
+    FakeEngine,
+    FakeTokenizer,
+    classifying_manifest,
+    engine_manifest,
+    serve_settings,
+    vector_of,
+)
 
 
 @asynccontextmanager
 async def served(model: dict[str, Any] | None = None, **settings: Any) -> AsyncIterator[httpx.AsyncClient]:
     """Serve a model with these changes under these settings."""
     async with client_of(FakeEngine(), FakeTokenizer(), engine_manifest(**(model or {})), **settings) as client:
+        yield client
+
+
+@asynccontextmanager
+async def served_classifier(
+    *labels: str, activation: Activation = "softmax", **settings: Any
+) -> AsyncIterator[httpx.AsyncClient]:
+    """Serve a model with these labels; with one it is a reranker."""
+    manifest = classifying_manifest(*labels, activation=activation)
+    async with client_of(FakeEngine(len(labels)), FakeTokenizer(), manifest, **settings) as client:
         yield client
 
 
@@ -35,6 +54,11 @@ async def client_of(
 def vectors_of(texts: list[str]) -> Vectors:
     """Return what the fake engine makes of texts."""
     return np.stack([vector_of(ids) for ids in FakeTokenizer().encode(texts)])
+
+
+def logits_of(texts: list[Text], labels: int = 1) -> Vectors:
+    """Return what the fake engine makes of texts and pairs for a model with so many labels."""
+    return np.stack([vector_of(ids)[:labels] for ids in FakeTokenizer().encode(texts)])
 
 
 def embedded(answer: httpx.Response) -> Vectors:

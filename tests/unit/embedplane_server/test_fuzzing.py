@@ -1,6 +1,7 @@
 """Whatever is sent, the answer is one that the OpenAPI document names, in the form of its API family, never a 5xx."""
 
 import json
+from collections.abc import AsyncIterator
 from typing import Any
 
 import httpx
@@ -8,6 +9,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as some
 
+from embedplane_server.builders.manifest import EngineManifest
+from embedplane_server.model.description import Kind
 from embedplane_server.policies import serving_policy
 from embedplane_server.routes.openapi import choices, openapi_document
 from embedplane_server.schemas.cohere import CohereError
@@ -15,7 +18,17 @@ from embedplane_server.schemas.ollama import OllamaError
 from embedplane_server.schemas.openai import ErrorBody
 from embedplane_server.schemas.tei import TeiError
 from embedplane_server.served import ServedModel
-from tests.support.fake_engine import NAMES, SPACE, VOCABULARY, engine_manifest, serve_settings
+from tests.support.fake_engine import (
+    NAMES,
+    SPACE,
+    VOCABULARY,
+    FakeEngine,
+    FakeTokenizer,
+    classifying_manifest,
+    engine_manifest,
+    serve_settings,
+)
+from tests.unit.embedplane_server.serving import client_of
 
 BODIES: dict[str, dict[str, Any]] = {
     "/v1/embeddings": {
@@ -36,14 +49,43 @@ BODIES: dict[str, dict[str, Any]] = {
     "/api/embed": {
         "model": "minilm", "input": "x", "truncate": True, "dimensions": 8, "options": {}, "keep_alive": "5m"
     },
+    "/rerank": {
+        "query": "x", "texts": ["y"], "raw_scores": False, "return_text": True, "truncate": True,
+        "truncation_direction": "left", "top_n": 1,
+    },
+    "/v2/rerank": {
+        "query": "x", "documents": ["y", {"text": "z"}], "model": "minilm", "top_n": 1, "return_documents": True,
+        "max_tokens_per_doc": 2,
+    },
+    "/predict": {"inputs": [["x", "y"]], "raw_scores": True, "truncate": True, "truncation_direction": "left"},
 }  # fmt: skip
 BODIES["/embeddings"] = BODIES["/v1/embeddings"]
-ERRORS = {"/v2/embed": CohereError, "/api/embed": OllamaError, "/v1/embeddings": ErrorBody, "/embeddings": ErrorBody}
-DESCRIPTION = engine_manifest().description
-PATHS = openapi_document(
-    choices(ServedModel(NAMES[0], NAMES, engine_manifest()), serving_policy(serve_settings(), DESCRIPTION), VOCABULARY)
-)["paths"]
-POSTED = sorted(path for path, operations in PATHS.items() if "post" in operations)
+BODIES["/v1/rerank"] = BODIES["/v2/rerank"]
+ERRORS = {
+    **dict.fromkeys(["/v2/embed", "/v1/rerank", "/v2/rerank"], CohereError),
+    **dict.fromkeys(["/v1/embeddings", "/embeddings"], ErrorBody),
+    "/api/embed": OllamaError,
+}
+MANIFESTS: dict[Kind, EngineManifest] = {
+    "embedding": engine_manifest(),
+    "reranker": classifying_manifest("LABEL_0", activation="sigmoid"),
+    "classifier": classifying_manifest("joy", "anger"),
+}
+
+
+def told_by(manifest: EngineManifest) -> dict[str, Any]:
+    policy = serving_policy(serve_settings(), manifest.description)
+    return openapi_document(choices(ServedModel(NAMES[0], NAMES, manifest), policy, VOCABULARY))["paths"]
+
+
+TOLD = {kind: told_by(manifest) for kind, manifest in MANIFESTS.items()}
+SCORING = ("/predict", "/rerank", "/v1/rerank", "/v2/rerank")
+POSTED = [
+    (kind, path)
+    for kind, paths in TOLD.items()
+    for path in sorted(paths)
+    if "post" in paths[path] and (kind == "embedding" or path in SCORING)
+]
 
 scalars = (
     some.none() | some.booleans() | some.integers() | some.floats(allow_nan=False, allow_infinity=False)
@@ -81,7 +123,14 @@ def bodies(path: str) -> some.SearchStrategy[bytes]:
     return mostly(documents, cut, some.binary(max_size=40))
 
 
-@pytest.mark.parametrize("path", POSTED)
+@pytest.fixture
+async def served(kind: Kind) -> AsyncIterator[httpx.AsyncClient]:
+    manifest = MANIFESTS[kind]
+    async with client_of(FakeEngine(manifest.description.dimensions), FakeTokenizer(), manifest) as client:
+        yield client
+
+
+@pytest.mark.parametrize(("kind", "path"), POSTED)
 @given(data=some.data())
 @settings(
     max_examples=100,
@@ -90,10 +139,10 @@ def bodies(path: str) -> some.SearchStrategy[bytes]:
     deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
-async def test_any_body_gets_an_answer_that_is_told_of(client: httpx.AsyncClient, path, data):
+async def test_any_body_gets_an_answer_that_is_told_of(served: httpx.AsyncClient, kind, path, data):
     content, sent = data.draw(bodies(path)), data.draw(headers)
-    answer = await client.post(path, content=content, headers=sent)
-    told = PATHS[path]["post"]["responses"]
+    answer = await served.post(path, content=content, headers=sent)
+    told = TOLD[kind][path]["post"]["responses"]
     assert answer.status_code < 500, answer.text
     assert str(answer.status_code) in told, answer.text
     if answer.is_success:

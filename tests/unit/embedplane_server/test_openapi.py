@@ -53,12 +53,12 @@ def references(node: Any) -> set[str]:
     return set().union(*(references(item) for item in node)) if isinstance(node, list) else set()
 
 
-def matches(schema: dict[str, Any], value: Any) -> bool:
+def matches(schema: dict[str, Any], value: Any, schemas: dict[str, Any] = SCHEMAS) -> bool:
     """Tell whether a value is as a schema says, for the words that our schemas use."""
     if "$ref" in schema:
-        return matches(SCHEMAS[schema["$ref"].rpartition("/")[2]], value)
+        return matches(schemas[schema["$ref"].rpartition("/")[2]], value, schemas)
     if "anyOf" in schema:
-        return any(matches(each, value) for each in schema["anyOf"])
+        return any(matches(each, value, schemas) for each in schema["anyOf"])
     if "const" in schema or "enum" in schema:
         return value in schema.get("enum", [schema.get("const")])
     kinds = {"string": str, "array": list, "object": dict, "boolean": bool, "null": type(None)}
@@ -69,11 +69,11 @@ def matches(schema: dict[str, Any], value: Any) -> bool:
     if kind is not None and not isinstance(value, kinds[kind]):
         return False
     if isinstance(value, list):
-        return all(matches(schema.get("items", {}), item) for item in value)
+        return all(matches(schema.get("items", {}), item, schemas) for item in value)
     if isinstance(value, dict):
         properties = schema.get("properties", {})
         return set(schema.get("required", ())) <= value.keys() and all(
-            matches(properties[name], each) for name, each in value.items() if name in properties
+            matches(properties[name], each, schemas) for name, each in value.items() if name in properties
         )
     return True
 

@@ -2,7 +2,8 @@
 
 import pytest
 
-from embedplane_server.engines.openvino import OpenVinoOptions, padded_length
+from embedplane_server.engines.base import TypedIds
+from embedplane_server.engines.openvino import OpenVinoOptions, padded, padded_length, padded_types
 
 
 @pytest.mark.parametrize(
@@ -16,6 +17,14 @@ def test_lengths_are_padded_to_a_grid(length, padded):
 def test_the_grid_wastes_little():
     assert all(padded_length(length) - length < 32 for length in range(1, 9000))
     assert sum(padded_length(length) / length for length in range(32, 513)) / 481 < 1.1
+
+
+def test_ids_mask_and_types_are_rectangles_of_the_same_shape():
+    token_ids = [[7, 8, 9], TypedIds([5, 6, 7, 8, 9], [0, 0, 1, 1, 1])]
+    inputs = padded(token_ids)
+    assert inputs["input_ids"].tolist() == [[7, 8, 9, 0, 0, 0], [5, 6, 7, 8, 9, 0]]
+    assert inputs["attention_mask"].tolist() == [[1, 1, 1, 0, 0, 0], [1, 1, 1, 1, 1, 0]]
+    assert padded_types(token_ids).tolist() == [[0] * 6, [0, 0, 1, 1, 1, 0]]
 
 
 @pytest.mark.parametrize(("threads", "streams"), [(1, 1), (2, 2), (4, 4), (8, 4), (16, 4), (32, 8)])

@@ -1,11 +1,13 @@
 """`up` on the real all-MiniLM-L6-v2: from a folder to vectors, in processes of its own."""
 
+import httpx
 import numpy as np
 import openai
 import pytest
 
+from tests.support.classifiers import reference_cross_encoder, save_bert
 from tests.support.collector import running_collector
-from tests.support.minilm import minilm_up
+from tests.support.minilm import minilm_up, model_up
 from tests.support.reference import cosines, reference_model
 from tests.support.texts import texts_up_to
 
@@ -45,3 +47,12 @@ def test_the_traces_of_a_process_arrive_before_it_ends(minilm):
     assert (span.name, span.attributes["embedplane.tokens"]) == ("POST /v1/embeddings", 4)
     assert collector.below(span).keys() == {"tokenization", "queue", "inference"}
     assert span.attributes["network.protocol.version"] == "1.1"
+
+
+def test_a_reranker_comes_up_and_says_where_it_ranks(tmp_path):
+    texts = texts_up_to(60, 12)
+    model = save_bert(tmp_path / "model")
+    with model_up(model, tmp_path, "/rerank") as served:
+        answer = httpx.post(f"{served.url}/v2/rerank", json={"query": texts[5], "documents": texts})
+    expected = reference_cross_encoder(model).rank(texts[5], texts)
+    assert [each["index"] for each in answer.json()["results"]] == [each["corpus_id"] for each in expected]

@@ -1,0 +1,48 @@
+"""What the server's steps report, the operator reads into the status, for models of every kind."""
+
+import pytest
+
+from embedplane_server.builders.manifest import EngineManifest
+from embedplane_server.results import ConformanceResult, FetchResult, vector_space_result
+from tests.support.fake_engine import classifying_manifest, engine_manifest
+from tests.support.world import World
+
+SCORES = ConformanceResult(
+    texts=76, minimum_cosine=0.9995, mean_cosine=0.9999, maximum_difference=0.003, rank_correlation=0.9998
+)
+MANIFESTS = {
+    "embedding": engine_manifest(prompts={"query": "query: "}),
+    "reranker": classifying_manifest("LABEL_0", activation="sigmoid", conformance=SCORES),
+    "classifier": classifying_manifest("no", "yes", "perhaps", conformance=SCORES),
+}
+
+
+def fetched(manifest: EngineManifest) -> FetchResult:
+    return FetchResult(
+        commit="c0ffee",
+        digest="d1",
+        size_bytes=7,
+        architecture=manifest.description.architecture,
+        vector_space=vector_space_result(manifest.description),
+        export_keys={},
+        engine=manifest.result(),
+    )
+
+
+@pytest.mark.parametrize("kind", MANIFESTS)
+async def test_a_model_of_every_kind_becomes_ready_and_its_status_says_what_it_is(kind: str) -> None:
+    world, manifest = World(), MANIFESTS[kind]
+    described = manifest.description
+    world.model()
+    await world.settle()
+    world.finish("fetch", fetched(manifest).as_document())
+    await world.settle()
+    world.make_ready()
+    await world.settle()
+
+    assert world.says("Ready") == ("True", "Serving")
+    space, conformance = world.status["vectorSpace"], world.status["engine"]["conformance"]
+    assert world.status["source"]["architecture"] == described.architecture
+    assert (space["id"], space["task"]) == (manifest.vector_space, described.task)
+    assert (space["dimensions"], space.get("pooling")) == (described.dimensions, described.pooling)
+    assert conformance == manifest.conformance.as_document()
