@@ -1,11 +1,13 @@
-"""The real all-MiniLM-L6-v2, served by a process of its own, and what sentence-transformers makes of the same texts."""
+"""The real all-MiniLM-L6-v2 and a small reranker, each served by a process of its own."""
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
 from embedplane_server.results import BuildResult, FetchResult
 from embedplane_server.settings import Source
+from tests.support.classifiers import save_bert
 from tests.support.reference import minilm_folder
 from tests.support.steps import Steps
 
@@ -24,4 +26,17 @@ def made(steps: Steps) -> tuple[FetchResult, BuildResult]:
 @pytest.fixture(scope="session")
 def server(steps: Steps, made: tuple[FetchResult, BuildResult]) -> Iterator[str]:
     with steps.served(*made, "minilm") as url:
+        yield url
+
+
+@pytest.fixture(scope="session")
+def reranker_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return save_bert(tmp_path_factory.mktemp("models") / "reranker")
+
+
+@pytest.fixture(scope="session")
+def reranker(tmp_path_factory: pytest.TempPathFactory, reranker_folder: Path) -> Iterator[str]:
+    steps = Steps(f"file://{tmp_path_factory.mktemp('rerankers')}", Source(path=reranker_folder))
+    fetched = steps.fetch()
+    with steps.served(fetched, steps.build(steps.export(fetched)), "minilm") as url:
         yield url

@@ -8,6 +8,7 @@ import pytest
 
 from hack.provision import clients
 from tests.clients.running import run_script
+from tests.support.classifiers import reference_cross_encoder
 from tests.support.reference import cosines, reference_model
 from tests.support.texts import texts_up_to
 
@@ -126,3 +127,18 @@ def test_ollama_lists_the_model(server):
 def test_coheres_bits_are_the_signs(server):
     told = told_by("with_cohere.py", server)
     assert told.facts["binary"] == np.packbits(told.vectors > 0, axis=-1).tolist()
+
+
+@pytest.mark.parametrize(
+    ("script", "settings"),
+    [
+        ("reranking_with_cohere.py", {"kind": "ClientV2"}),
+        ("reranking_with_cohere.py", {"kind": "Client"}),
+        ("reranking_with_litellm.py", {"provider": "cohere"}),
+        ("reranking_with_litellm.py", {"provider": "hosted_vllm"}),
+    ],
+)
+def test_clients_rank_as_sentence_transformers_does(reranker_folder, reranker, script, settings):
+    told = run_script(script, reranker, TEXTS, **settings).facts
+    expected = reference_cross_encoder(reranker_folder).rank(TEXTS[0], TEXTS[1:], top_k=5, batch_size=1)
+    assert told.get("order") == [each["corpus_id"] for each in expected], told

@@ -16,10 +16,10 @@ pytestmark = pytest.mark.provisioned
 FOLDER = Path(__file__).parent
 
 
-@pytest.fixture
-def fake_server() -> Iterator[str]:
+@pytest.fixture(params=["embedding", "reranker", "classifier"])
+def fake_server(request: pytest.FixtureRequest) -> Iterator[str]:
     port = free_port()
-    command = [sys.executable, "-m", "tests.support.fake_server", str(port)]
+    command = [sys.executable, "-m", "tests.support.fake_server", str(port), request.param]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
         assert process.stdout.readline() == "ready\n"

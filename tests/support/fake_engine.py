@@ -2,7 +2,7 @@
 
 import re
 import threading
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
@@ -15,6 +15,7 @@ from embedplane_server.engines.base import Batch, TypedIds, Vectors
 from embedplane_server.errors import EngineError
 from embedplane_server.model import ModelDescription
 from embedplane_server.model.classifier import Activation
+from embedplane_server.model.description import Kind
 from embedplane_server.results import BenchmarkResult, ConformanceResult
 from embedplane_server.settings import ServeSettings
 from embedplane_server.tokenization import Fitted, Side, Text, Token, longest_first
@@ -198,3 +199,11 @@ def serve_settings(**changes: Any) -> ServeSettings:
 
 def fake_application(engine: FakeEngine, manifest: EngineManifest | None = None, **settings: Any) -> Application:
     return create_app(serve_settings(**settings), engine, FakeTokenizer(), manifest or engine_manifest())
+
+
+MANIFESTS: Mapping[Kind, EngineManifest] = {
+    "embedding": engine_manifest(),
+    "reranker": classifying_manifest("LABEL_0", activation="sigmoid"),
+    "classifier": classifying_manifest("joy", "anger"),
+}
+"""One of each kind."""

@@ -1,6 +1,6 @@
 """A real HTTP server around the fake engine: in a thread for tests that steer it, as a program for signals.
 
-`python -m tests.support.fake_server PORT` prints `ready` when it serves; SIGTERM drains it.
+`python -m tests.support.fake_server PORT [KIND OF MODEL]` prints `ready` when it serves; SIGTERM drains it.
 """
 
 import sys
@@ -8,12 +8,13 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 from embedplane_server.app import Application
 from embedplane_server.builders.manifest import EngineManifest
 from embedplane_server.http_server import DrainingServer, http_server, listen
-from tests.support.fake_engine import FakeEngine, fake_application, serve_settings
+from embedplane_server.model.description import Kind
+from tests.support.fake_engine import MANIFESTS, FakeEngine, fake_application, serve_settings
 
 
 @dataclass
@@ -50,9 +51,10 @@ def running_server(manifest: EngineManifest | None = None, **options: Any) -> It
 
 
 def main() -> None:
+    manifest = MANIFESTS[cast("Kind", sys.argv[2]) if len(sys.argv) > 2 else "embedding"]
     settings = serve_settings(drain_delay_seconds=1)
     with listen("127.0.0.1", int(sys.argv[1])) as socket:
-        application = fake_application(FakeEngine())
+        application = fake_application(FakeEngine(manifest.description.dimensions), manifest)
         http_server(application, settings, tell_ready).run(sockets=[socket])
 
 

@@ -19,13 +19,12 @@ from embedplane_server.schemas.openai import ErrorBody
 from embedplane_server.schemas.tei import TeiError
 from embedplane_server.served import ServedModel
 from tests.support.fake_engine import (
+    MANIFESTS,
     NAMES,
     SPACE,
     VOCABULARY,
     FakeEngine,
     FakeTokenizer,
-    classifying_manifest,
-    engine_manifest,
     serve_settings,
 )
 from tests.unit.embedplane_server.serving import client_of
@@ -65,11 +64,6 @@ ERRORS = {
     **dict.fromkeys(["/v2/embed", "/v1/rerank", "/v2/rerank"], CohereError),
     **dict.fromkeys(["/v1/embeddings", "/embeddings"], ErrorBody),
     "/api/embed": OllamaError,
-}
-MANIFESTS: dict[Kind, EngineManifest] = {
-    "embedding": engine_manifest(),
-    "reranker": classifying_manifest("LABEL_0", activation="sigmoid"),
-    "classifier": classifying_manifest("joy", "anger"),
 }
 
 
