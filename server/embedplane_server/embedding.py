@@ -15,12 +15,15 @@ from functools import partial
 from itertools import pairwise
 from typing import Protocol, TypeVar
 
+import numpy as np
+
 from embedplane_server.engines.base import Vectors
 from embedplane_server.options import NO_OPTIONS, OWN_TOKENS, Options, Policy, RequestLimits
 from embedplane_server.refusals import (
     EmptyInput,
     ForeignTokens,
     InputTooLong,
+    NoTokenVectors,
     PromptWithTokens,
     TooManyInputs,
     TooManyTokens,
@@ -32,6 +35,8 @@ from embedplane_server.tokenization import Fitted, Side, Text, characters
 
 SHORT_CHARACTERS = 1024
 """So little is tokenised at once: it takes 0.2 ms, little more than handing it to a thread and back."""
+MOST_TOKEN_VECTORS = 16_384
+"""So many tokens of one request may have vectors of their own: each takes as much of the answer as a text otherwise."""
 TOKENIZER_CHUNK_CHARACTERS = 65_536
 """Texts are tokenised in turns of about this size, so that a huge request does not hold up a short one."""
 
@@ -71,10 +76,17 @@ class Embedding:
     tokenization_seconds: float
     queue_seconds: float
     inference_seconds: float
+    every_token: bool = False
+    """Whether the vectors are of tokens: those of all inputs, one input after the other."""
 
     @property
     def tokens(self) -> int:
         return sum(self.lengths)
+
+    @property
+    def by_input(self) -> list[Vectors]:
+        """The vectors of each input's tokens."""
+        return np.split(self.vectors, np.cumsum(self.lengths)[:-1])
 
 
 class Embedder:
@@ -136,11 +148,22 @@ class Embedder:
         matryoshka = self.policy.matryoshka
         dimensions = matryoshka.choose(options.dimensions, normalize=options.normalize)
         lengths = [len(ids) for ids in token_ids]
+        if options.every_token:
+            self._check_every_token(sum(lengths))
         if (tokens := sum(lengths)) > self.limits.max_tokens:
             raise TooManyTokens(tokens, self.limits.max_tokens)
-        done = await self._scheduler.embed(token_ids)
-        vectors = matryoshka.fit(done.vectors, dimensions, normalize=options.normalize)
-        return Embedding(vectors, lengths, truncated, tokenization_seconds, done.queue_seconds, done.inference_seconds)
+        done = await self._scheduler.embed(token_ids, every_token=options.every_token)
+        vectors = done.vectors
+        if not options.every_token:
+            vectors = matryoshka.fit(vectors, dimensions, normalize=options.normalize)
+        times = (tokenization_seconds, done.queue_seconds, done.inference_seconds)
+        return Embedding(vectors, lengths, truncated, *times, every_token=options.every_token)
+
+    def _check_every_token(self, tokens: int) -> None:
+        if not self._scheduler.has_token_vectors:
+            raise NoTokenVectors
+        if tokens > MOST_TOKEN_VECTORS:
+            raise TooManyTokens(tokens, MOST_TOKEN_VECTORS)
 
     def _check_lengths(self, fitted: Sequence[Fitted], options: Options) -> None:
         """Raise `InputTooLong` for what does not fit, unless the request or the policy wants it cut."""

@@ -55,6 +55,8 @@ class Options:
     dimensions: int | None = None
     normalize: bool | None = None
     token_encoding: str | None = None
+    every_token: bool = False
+    """Whether a vector of each token is wanted, as the model makes them before it pools."""
 
     @property
     def names_a_prompt(self) -> bool:

@@ -11,6 +11,7 @@ RequestRefused           `param` names the field, by OpenAI's name for it
 ├── UnknownPrompt        a prompt or an input type that the model does not have
 ├── TwoPrompts           one by its name and one by the input's type
 ├── PromptWithTokens     a prompt for inputs that are tokens already
+├── NoTokenVectors       the engine gives vectors of whole texts only
 ├── UnknownDimensions    a length of vectors that is not offered
 └── CannotUndo           vectors without the normalisation that is part of the model
 """
@@ -116,6 +117,16 @@ class PromptWithTokens(RequestRefused):
             f"Send text, or make the prompt part of the token ids and leave '{param}' out."
         )
         self.param = param
+
+
+class NoTokenVectors(RequestRefused):
+    """An engine of an older version, or of another backend than OpenVINO."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "The engine that serves gives no vectors of single tokens: it is for a GPU, or was built by a version of "
+            "Embedplane that had none. Then remove its export and its engine from the store, and they are made again."
+        )
 
 
 class UnknownDimensions(RequestRefused):

@@ -21,6 +21,7 @@ from embedplane_server.settings import ServeSettings
 from embedplane_server.tokenization import Fitted, Side, Text, Token, longest_first
 
 DIMENSIONS = 8
+TOKEN_DIMENSIONS = 12
 WINDOW = 64
 SPACE = "vs1-00112233445566778899"
 NAMES = ("minilm", "org/minilm", "model")
@@ -85,11 +86,19 @@ def vector_of(ids: Sequence[int]) -> Vectors:
     return (vector / np.linalg.norm(vector)).astype(np.float32)
 
 
+def token_vectors_of(ids: Sequence[int]) -> Vectors:
+    """Return what the fake engine makes of the tokens of a text; they depend on all of them."""
+    return np.stack([np.concatenate([vector_of(ids), vector_of([token])])[-TOKEN_DIMENSIONS:] for token in ids])
+
+
 class FakeEngine:
     """Remembers its batches. Tests hold it, let single batches through, or break it."""
 
-    def __init__(self, dimensions: int = DIMENSIONS, parallel: int = 1) -> None:
+    def __init__(
+        self, dimensions: int = DIMENSIONS, token_dimensions: int | None = TOKEN_DIMENSIONS, parallel: int = 1
+    ) -> None:
         self.dimensions = dimensions
+        self.token_dimensions = token_dimensions
         self.parallel = parallel
         self.batches: list[Batch] = []
         self.threads: set[int] = set()
@@ -126,8 +135,11 @@ class FakeEngine:
             assert self._passes.acquire(timeout=30), "the test never let the batch through"
         if self.fails_on is not None and (not self.fails_on or self._holds_one_of(batch, self.fails_on)):
             raise EngineError("the fake engine was told to fail")
-        vectors = np.stack([vector_of(ids)[: self.dimensions] for ids in batch.token_ids])
-        return vectors if self.answer is None else self.answer
+        if self.answer is not None:
+            return self.answer
+        if batch.every_token:
+            return np.concatenate([token_vectors_of(ids) for ids in batch.token_ids])
+        return np.stack([vector_of(ids)[: self.dimensions] for ids in batch.token_ids])
 
     def close(self) -> None:
         self.closed = True

@@ -38,6 +38,8 @@ class Batch:
     token_ids: Sequence[Sequence[int]]
     alone: bool = False
     """No other batch runs or waits, so this one may have all of the device."""
+    every_token: bool = False
+    """Whether a vector of each token is wanted rather than one of each text."""
 
     @property
     def tokens(self) -> int:
@@ -62,9 +64,15 @@ class Engine(Protocol):
         """So many calls of `embed` at once use the whole device; more would only wait."""
         ...
 
+    @property
+    def token_dimensions(self) -> int | None:
+        """Length of each vector of a token; None: the engine has none."""
+        ...
+
     def embed(self, batch: Batch) -> Vectors:
         """Return vectors of shape `[len(batch.token_ids), dimensions]`, in the batch's order.
 
+        With `every_token`: of shape `[batch.tokens, token_dimensions]`, one text after the other.
         Raises `EngineError` when the library fails; the batch is lost, the engine may live on.
         """
         ...

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from queue import SimpleQueue
+from threading import Lock
 from typing import Any
 
 import numpy as np
@@ -31,6 +32,8 @@ _WARM_LENGTH = 512
 
 TYPE_IDS = "token_type_ids"
 """An input that only graphs of models with several types of tokens have."""
+TOKEN_VECTORS = "token_embeddings"  # noqa: S105 -- the name of a tensor, no secret
+"""The second output of graphs of models that embed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,48 +47,97 @@ class OpenVinoOptions:
     def streams(self) -> int:
         return min(self.threads, max(_NARROW_STREAMS, self.threads // _WIDEST_STREAM))
 
+    def compile(self, core: Any, model: Any, streams: int) -> list[Any]:  # noqa: ANN401 -- OpenVINO ships no types
+        """Return an inference request for each stream."""
+        properties: dict[str, Any] = {
+            "INFERENCE_PRECISION_HINT": _PRECISION_HINTS[self.precision],
+            "INFERENCE_NUM_THREADS": self.threads,
+            "NUM_STREAMS": streams,
+            # Pinned threads of two pods on one node would share the same first cores.
+            "ENABLE_CPU_PINNING": False,
+        }
+        compiled = core.compile_model(model, "CPU", properties)
+        return [compiled.create_infer_request() for _ in range(streams)]
 
-class OpenVinoEngine:
-    """An `Engine`: one inference request a stream, and one over all threads for batches that are alone."""
 
-    def __init__(self, graph: Path, options: OpenVinoOptions) -> None:
+class CompiledOutput:
+    """A graph compiled for one of its outputs; what only others need falls away.
+
+    There is one inference request a stream, and one over all threads for batches that are alone.
+    """
+
+    def __init__(self, graph: Path, output: int, options: OpenVinoOptions) -> None:
         core = openvino.Core()
-        model = core.read_model(str(graph))
+        whole = core.read_model(str(graph))
+        self.widths = {tensor.get_any_name(): _width(tensor) for tensor in whole.outputs}
+        model = openvino.Model([whole.get_results()[output]], whole.get_parameters(), whole.get_name())
         self._streams: SimpleQueue[Any] = SimpleQueue()
-        for request in _requests(core, model, options, options.streams):
+        for request in options.compile(core, model, options.streams):
             self._streams.put(request)
         self._whole: SimpleQueue[Any] = self._streams
         if options.streams > 1:
             self._whole = SimpleQueue()
-            self._whole.put(_requests(core, model, options, 1)[0])
-        self._parallel = options.streams
+            self._whole.put(options.compile(core, model, 1)[0])
         self._takes_types = any(TYPE_IDS in tensor.get_names() for tensor in model.inputs)
-        self._dimensions = int(model.output(0).partial_shape[1].get_length())
+        self.dimensions = _width(model.output(0))
 
-    @property
-    def dimensions(self) -> int:
-        return self._dimensions
-
-    @property
-    def parallel(self) -> int:
-        return self._parallel
-
-    def embed(self, batch: Batch) -> Vectors:
-        """Return the vectors, computed by the next free stream."""
+    def run(self, batch: Batch) -> NDArray[np.float32]:
+        """Return the output for a batch, computed by the next free stream."""
         inputs = self._padded(batch.token_ids)
         requests = self._whole if batch.alone else self._streams
         request = requests.get()
         try:
             request.infer(inputs, share_inputs=True)
             return np.array(request.get_output_tensor(0).data, dtype=np.float32)
-        except RuntimeError as error:
-            raise EngineError(str(error).strip().split("\n", 1)[0]) from error
         finally:
             requests.put(request)
 
     def _padded(self, token_ids: Sequence[Sequence[int]]) -> dict[str, Any]:
         inputs = padded(token_ids)
         return {**inputs, TYPE_IDS: padded_types(token_ids)} if self._takes_types else inputs
+
+
+def _width(tensor: Any) -> int:  # noqa: ANN401 -- OpenVINO ships no types
+    return int(tensor.partial_shape[tensor.partial_shape.rank.get_length() - 1].get_length())
+
+
+class OpenVinoEngine:
+    """An `Engine`: the graph up to its vectors, and up to the tokens' own once somebody asks for these."""
+
+    def __init__(self, graph: Path, options: OpenVinoOptions) -> None:
+        self._graph = graph
+        self._options = options
+        self._vectors = CompiledOutput(graph, 0, options)
+        self._tokens: CompiledOutput | None = None
+        self._compiling = Lock()
+
+    @property
+    def dimensions(self) -> int:
+        return self._vectors.dimensions
+
+    @property
+    def token_dimensions(self) -> int | None:
+        return self._vectors.widths.get(TOKEN_VECTORS)
+
+    @property
+    def parallel(self) -> int:
+        return self._options.streams
+
+    def embed(self, batch: Batch) -> Vectors:
+        """Return the vectors of texts, or those of their tokens without what was padded."""
+        try:
+            if not batch.every_token:
+                return self._vectors.run(batch)
+            found = self._of_tokens().run(batch)
+        except RuntimeError as error:
+            raise EngineError(str(error).strip().split("\n", 1)[0]) from error
+        return np.concatenate([rows[: len(ids)] for rows, ids in zip(found, batch.token_ids, strict=True)])
+
+    def _of_tokens(self) -> CompiledOutput:
+        with self._compiling:
+            if self._tokens is None:  # few ask: whoever does waits for it, and the weights are in memory twice
+                self._tokens = CompiledOutput(self._graph, 1, self._options)
+            return self._tokens
 
     def warm_up(self, window: int) -> None:
         """Run one text of each padded length up to a limit, so that lone requests need not wait for new shapes."""
@@ -94,25 +146,14 @@ class OpenVinoEngine:
 
     def close(self) -> None:
         """Drop requests and graphs."""
-        self._streams = self._whole = SimpleQueue()
+        self._tokens = None
+        del self._vectors
 
 
 def padded_length(length: int) -> int:
     """Return the length on the grid: steps of 2 up to 32 tokens, of 8 up to 64, of 16 up to 256, of 32 above."""
     step = 2 if length <= 32 else 8 if length <= 64 else 16 if length <= 256 else 32
     return -(-length // step) * step
-
-
-def _requests(core: Any, model: Any, options: OpenVinoOptions, streams: int) -> list[Any]:  # noqa: ANN401 -- no types
-    properties: dict[str, Any] = {
-        "INFERENCE_PRECISION_HINT": _PRECISION_HINTS[options.precision],
-        "INFERENCE_NUM_THREADS": options.threads,
-        "NUM_STREAMS": streams,
-        # Pinned threads of two pods on one node would share the same first cores.
-        "ENABLE_CPU_PINNING": False,
-    }
-    compiled = core.compile_model(model, "CPU", properties)
-    return [compiled.create_infer_request() for _ in range(streams)]
 
 
 def padded(token_ids: Sequence[Sequence[int]]) -> dict[str, Any]:

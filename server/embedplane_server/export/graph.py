@@ -1,7 +1,8 @@
 """The whole module chain as one portable graph: token ids and attention mask in, the text's vector out.
 
 torch.export traces every module of the folder in order, so that pooling and normalisation are the model's own. Logits
-come out of a model that classifies, and the types of the tokens go in too where it looks at them.
+come out of a model that classifies, and the types of the tokens go in too where it looks at them. A second output has
+the vectors of single tokens: an engine compiles the output that it needs, so that the other costs nothing.
 """
 
 import logging
@@ -16,7 +17,7 @@ import torch
 from openvino.frontend import FrontEndManager
 from openvino.frontend.pytorch.fx_decoder import TorchFXPythonDecoder
 
-from embedplane_server.engines.openvino import TYPE_IDS
+from embedplane_server.engines.openvino import TOKEN_VECTORS, TYPE_IDS
 from embedplane_server.errors import PermanentError, PermanentReason, unsupported_model
 
 INPUTS = ("input_ids", "attention_mask")
@@ -24,15 +25,16 @@ INPUTS = ("input_ids", "attention_mask")
 
 @dataclass(frozen=True, slots=True)
 class Signature:
-    """The names of a graph's tensors: those that go in, in order, and the one that comes out."""
+    """The names of a graph's tensors, in order: those that go in, and those that come out."""
 
     inputs: tuple[str, ...]
-    output: str
+    outputs: tuple[str, ...]
 
 
-EMBEDDING = Signature(INPUTS, "sentence_embedding")
-CLASSIFICATION = Signature(INPUTS, "scores")
-TYPED_CLASSIFICATION = Signature((*INPUTS, TYPE_IDS), "scores")
+EMBEDDING = Signature(INPUTS, ("sentence_embedding",))
+EMBEDDING_WITH_TOKENS = Signature(INPUTS, ("sentence_embedding", TOKEN_VECTORS))
+CLASSIFICATION = Signature(INPUTS, ("scores",))
+TYPED_CLASSIFICATION = Signature((*INPUTS, TYPE_IDS), ("scores",))
 
 
 class WholeChain(torch.nn.Module):
@@ -43,12 +45,12 @@ class WholeChain(torch.nn.Module):
         self.parts = torch.nn.ModuleList(modules)
         self.signature = signature
 
-    def forward(self, *inputs: torch.Tensor) -> torch.Tensor:
-        """Return one vector a row."""
+    def forward(self, *inputs: torch.Tensor) -> tuple[torch.Tensor, ...]:
+        """Return one vector a row, and whatever else comes out."""
         features: dict[str, torch.Tensor] = dict(zip(self.signature.inputs, inputs, strict=True))
         for part in self.parts:
             features = part(features)
-        return features[self.signature.output]
+        return tuple(features[name] for name in self.signature.outputs)
 
 
 def trace(modules: Iterable[torch.nn.Module], signature: Signature) -> torch.export.ExportedProgram:
@@ -81,7 +83,8 @@ def write_openvino(program: torch.export.ExportedProgram, signature: Signature, 
         raise unsupported_model(f"OpenVINO cannot convert the model: {_cause(error)}") from error
     for tensor, name in zip(graph.inputs, signature.inputs, strict=True):
         tensor.get_tensor().set_names({name})
-    graph.outputs[0].get_tensor().set_names({signature.output})
+    for tensor, name in zip(graph.outputs, signature.outputs, strict=True):
+        tensor.get_tensor().set_names({name})
     openvino.save_model(graph, str(path), compress_to_fp16=False)
 
 
@@ -92,7 +95,7 @@ def write_onnx(program: torch.export.ExportedProgram, signature: Signature, path
             program,
             dynamo=True,
             input_names=list(signature.inputs),
-            output_names=[signature.output],
+            output_names=list(signature.outputs),
             verbose=False,
         )
         cast("torch.onnx.ONNXProgram", exported).save(str(path), external_data=True)

@@ -16,8 +16,15 @@ from transformers.utils import logging as transformers_logging
 
 from embedplane_server.engines.openvino import TYPE_IDS
 from embedplane_server.errors import unsupported_model
-from embedplane_server.export.graph import CLASSIFICATION, EMBEDDING, TYPED_CLASSIFICATION, Signature
+from embedplane_server.export.graph import (
+    CLASSIFICATION,
+    EMBEDDING,
+    EMBEDDING_WITH_TOKENS,
+    TYPED_CLASSIFICATION,
+    Signature,
+)
 from embedplane_server.model import ModelDescription
+from embedplane_server.settings import ExportFormat
 from embedplane_server.tokenization import Text
 
 Model = SentenceTransformer | CrossEncoder
@@ -51,10 +58,10 @@ def _embedding_model(folder: Path, description: ModelDescription) -> SentenceTra
     )
 
 
-def signature_of(model: Model) -> Signature:
-    """Return what the model's graph takes and gives."""
+def signature_of(model: Model, format: ExportFormat) -> Signature:  # noqa: A002 -- the word of docs/contract.md
+    """Return what the model's graph takes and gives; vectors of single tokens are for CPUs only so far."""
     if isinstance(model, SentenceTransformer):
-        return EMBEDDING
+        return EMBEDDING_WITH_TOKENS if format == "openvino" else EMBEDDING
     return TYPED_CLASSIFICATION if type_ids(model, ("a", "b")) is not None else CLASSIFICATION
 
 

@@ -80,7 +80,7 @@ def _make(order: Order, folder: Path, progress: Progress) -> ExportManifest:
     model = reference.load_reference(order.source, order.description)
     texts = _write_references(model, order.description, folder, progress)
     progress.say("tracing the module chain")
-    signature = reference.signature_of(model)
+    signature = reference.signature_of(model, order.settings.format)
     program = graph.trace(model, signature)
     progress.say(f"writing the {order.settings.format} graph")
     if order.settings.format == "openvino":

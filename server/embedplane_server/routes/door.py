@@ -122,7 +122,9 @@ class Call:
         if done.truncated:
             headers[TRUNCATED_HEADER] = str(done.truncated)
         matryoshka = self._door.embedder.policy.matryoshka
-        if (dimensions := done.vectors.shape[1]) != matryoshka.default:
+        # Tokens have vectors before anything is cut to a length.
+        dimensions = matryoshka.native if done.every_token else done.vectors.shape[1]
+        if dimensions != matryoshka.default:
             headers[VECTOR_SPACE_HEADER] = matryoshka.space_name(dimensions)
         if extra:
             headers.update(extra)
@@ -150,7 +152,7 @@ class Call:
         if pinned is None:
             return
         matryoshka = self._door.embedder.policy.matryoshka
-        dimensions = matryoshka.choose(options.dimensions)
+        dimensions = matryoshka.native if options.every_token else matryoshka.choose(options.dimensions)
         if not matryoshka.is_space(pinned, dimensions):
             raise VectorSpaceMismatch(
                 f"The request pins the vector space {pinned}, but its vectors would be of "

@@ -25,7 +25,7 @@ OFFERED: Mapping[str, frozenset[Kind]] = {
     "/similarity": EMBEDDING,
     "/v2/embed": EMBEDDING,
     "/api/embed": EMBEDDING,
-    "/embed_all": NOBODY,
+    "/embed_all": EMBEDDING,
     "/embed_sparse": NOBODY,
     "/rerank": RERANKER,
     "/v1/rerank": RERANKER,

@@ -60,7 +60,9 @@ def embeddings_operation(path: str) -> Operation:
 
 
 def _tei(path: str, summary: str, answer: Schema, request: type[BaseModel]) -> Operation:
-    statuses = SPELLING_FAILURES if path in ("/tokenize", "/decode") else TEI_FAILURES
+    statuses: tuple[int, ...] = SPELLING_FAILURES if path in ("/tokenize", "/decode") else TEI_FAILURES
+    if path in ("/embed_all", "/rerank"):
+        statuses += (404,)
     return Operation("post", path, summary, answer, request, tei.TeiError, statuses)
 
 
@@ -100,7 +102,12 @@ OPERATIONS: Sequence[Operation] = (
         tei.TokenizeRequest,
     ),
     _tei("/decode", "The texts of token ids", TEXTS, tei.DecodeRequest),
-    _tei("/embed_all", "The vectors of single tokens", VECTORS, tei.EmbedRequest),
+    _tei(
+        "/embed_all",
+        "The vectors of the tokens of each input, as they are before pooling",
+        {"type": "array", "items": VECTORS},
+        tei.EmbedAllRequest,
+    ),
     _tei("/embed_sparse", "Sparse vectors", EMPTY, tei.EmbedRequest),
     _tei(
         "/predict",

@@ -10,8 +10,14 @@ from embedplane_server.options import Options
 from embedplane_server.refusals import EmptyInput
 from embedplane_server.routes.door import Call, Door
 from embedplane_server.routes.parsing import parse
-from embedplane_server.schemas.tei import DecodeRequest, EmbedRequest, SimilarityRequest, TokenizeRequest
-from embedplane_server.schemas.vectors import vectors_json
+from embedplane_server.schemas.tei import (
+    DecodeRequest,
+    EmbedAllRequest,
+    EmbedRequest,
+    SimilarityRequest,
+    TokenizeRequest,
+)
+from embedplane_server.schemas.vectors import token_vectors_json, vectors_json
 from embedplane_server.similarity import similarities
 from embedplane_server.spelling import Spelling
 
@@ -27,6 +33,7 @@ class Tei:
         """Return the routes of this family, except `/info` and `/health`."""
         return [
             Route("/embed", self.embed, methods=["POST"]),
+            Route("/embed_all", self.embed_all, methods=["POST"]),
             Route("/similarity", self.similarity, methods=["POST"]),
             Route("/tokenize", self.tokenize, methods=["POST"]),
             Route("/decode", self.decode, methods=["POST"]),
@@ -46,6 +53,20 @@ class Tei:
             )
             done = await call.embed(body.inputs, options)
             return with_teis_headers(call, done, await vectors_json(done.vectors))
+
+    async def embed_all(self, request: Request) -> Response:
+        """Return the vectors of the tokens of each input, special tokens included, as they are before pooling."""
+        async with self._door.open(request) as call:
+            body = parse(EmbedAllRequest, call.body)
+            options = Options(
+                prompt_name=body.prompt_name,
+                input_type=body.input_type,
+                truncate=body.truncate,
+                cut_side=body.side,
+                every_token=True,
+            )
+            done = await call.embed(body.inputs, options)
+            return with_teis_headers(call, done, await token_vectors_json(done.by_input))
 
     async def similarity(self, request: Request) -> Response:
         """Say how near one text is to others."""

@@ -89,19 +89,25 @@ class Scheduler:
             return "an engine thread has ended"
         return self._health.problem(self._clock())
 
-    async def embed(self, token_ids: Sequence[Sequence[int]]) -> Embedded:
+    @property
+    def has_token_vectors(self) -> bool:
+        """Whether `every_token` may be asked for."""
+        return self._engine.token_dimensions is not None
+
+    async def embed(self, token_ids: Sequence[Sequence[int]], *, every_token: bool = False) -> Embedded:
         """Return the vectors of a request. Cancelling the caller frees whatever has not started."""
-        work = self._admit(token_ids)
+        work = self._admit(token_ids, every_token)
         try:
             return await work.future
         except asyncio.CancelledError:
             self._end([work], Outcome.CANCELLED)
             raise
 
-    def _admit(self, token_ids: Sequence[Sequence[int]]) -> Work:
+    def _admit(self, token_ids: Sequence[Sequence[int]], every_token: bool) -> Work:
         tokens = sum(map(len, token_ids))
         lane = self.limits.lane(token_ids, tokens)
-        work = Work(token_ids, lane, self._clock(), asyncio.get_running_loop().create_future())
+        future: asyncio.Future[Embedded] = asyncio.get_running_loop().create_future()
+        work = Work(token_ids, lane, self._clock(), future, every_token=every_token)
         with self._arrived:
             if self._closing:
                 raise ShuttingDown
@@ -136,19 +142,20 @@ class Scheduler:
 
     def _run(self, thread: int) -> None:
         while (begun := self._begin()) is not None:
-            if begun.units:
-                self._embed_or_fail(thread, begun)
+            self._embed_or_fail(thread, begun)
 
-    def _embed_or_fail(self, thread: int, begun: Begun) -> None:
+    def _embed_or_fail(self, thread: int, begun: list[Begun]) -> None:
         """Embed; a fault of our own ends this thread, and so the server, but leaves no request waiting for it."""
         try:
-            self._embed(thread, begun)
+            for each in begun:
+                self._embed(thread, each)
         except BaseException:
-            self._fail(begun.units)
+            for each in begun:
+                self._fail(each.units)
             raise
 
-    def _begin(self) -> Begun | None:
-        """Wait for work and take a batch of it; None when it is time to end."""
+    def _begin(self) -> list[Begun] | None:
+        """Wait for work and take a batch of it, or one of each form; None when it is time to end."""
         with self._taking:
             if not self._collect():
                 return None
@@ -172,20 +179,19 @@ class Scheduler:
     def _any_queued(self) -> bool:
         return any(queued.inputs for queued in self._queued.values())
 
-    def _start(self, taken: list[Unit]) -> Begun:
+    def _start(self, taken: list[Unit]) -> list[Begun]:
         """Take the inputs of a batch out of the queue; those of requests that ended meanwhile fall away."""
         now = self._clock()
         with self._arrived:
             units = [unit for unit in taken if not unit.work.ended]
-            token_ids = [unit.token_ids for unit in units]
-            for unit, ids in zip(units, token_ids, strict=True):
-                self._leave(unit.work, len(ids), 1)
+            for unit in units:
+                self._leave(unit.work, len(unit.token_ids), 1)
                 if unit.work.started is None:
                     unit.work.started = now
-            alone = not self._busy.running and not self._any_queued()
-            if units:
+            begun = _begun(units, alone=not self._busy.running and not self._any_queued())
+            for _ in begun:
                 self._busy.begin(now)
-        return Begun(units, Batch(token_ids, alone))
+        return begun
 
     def _embed(self, thread: int, begun: Begun) -> None:
         batch = begun.batch
@@ -200,11 +206,13 @@ class Scheduler:
             return
         self._report(batch, Outcome.SUCCESS)
         self._health.batch_succeeded(thread, min(batch.token_ids, key=len))
-        self._answer(begun.units, vectors)
+        self._answer(begun.units, _rows(batch, vectors))
 
     def _checked(self, batch: Batch) -> Vectors:
         vectors = self._engine.embed(batch)
-        expected = (len(batch.token_ids), self._engine.dimensions)
+        expected: tuple[int, int | None] = (len(batch.token_ids), self._engine.dimensions)
+        if batch.every_token:
+            expected = (batch.tokens, self._engine.token_dimensions)
         if vectors.shape != expected:
             raise EngineError(f"the engine returned vectors of shape {vectors.shape} instead of {expected}")
         if not np.isfinite(vectors).all():
@@ -231,10 +239,10 @@ class Scheduler:
                 self._throughput.add(tokens, seconds)
         self._observer.batch(BatchReport(tokens, batch.longest * inputs - tokens, inputs, seconds, outcome))
 
-    def _answer(self, units: list[Unit], vectors: Vectors) -> None:
+    def _answer(self, units: list[Unit], rows: Iterable[Vectors]) -> None:
         with self._arrived:  # another thread may have inputs of the same request
-            for unit, vector in zip(units, vectors, strict=True):
-                unit.work.keep(unit.index, vector)
+            for unit, own in zip(units, rows, strict=True):
+                unit.work.keep(unit.index, own)
             finished = [work for work in _works(units) if work.unfinished == 0]
         self._end(finished, Outcome.SUCCESS)
         now = self._clock()
@@ -244,6 +252,21 @@ class Scheduler:
         works = _works(units)
         self._end(works, Outcome.FAILED)
         _on_loop(works, lambda work: work.future.set_exception(EngineFailed()))
+
+
+def _rows(batch: Batch, vectors: Vectors) -> Iterable[Vectors]:
+    """Part the vectors by the inputs of a batch."""
+    if not batch.every_token:
+        return vectors
+    return np.split(vectors, np.cumsum([len(ids) for ids in batch.token_ids])[:-1])
+
+
+def _begun(units: list[Unit], *, alone: bool) -> list[Begun]:
+    """Part inputs where some want vectors of texts and some of tokens: one call of the engine gives either."""
+    alike = [[unit for unit in units if unit.work.every_token is every_token] for every_token in (False, True)]
+    return [
+        Begun(each, Batch([unit.token_ids for unit in each], alone, each[0].work.every_token)) for each in alike if each
+    ]
 
 
 def _works(units: list[Unit]) -> list[Work]:

@@ -7,6 +7,7 @@ import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from itertools import accumulate
 
 import numpy as np
 
@@ -22,7 +23,7 @@ class Lane(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Embedded:
-    """A request's vectors, in the order of its inputs, and how long it waited and ran."""
+    """A request's vectors, in the order of its inputs or of their tokens, and how long it waited and ran."""
 
     vectors: Vectors
     queue_seconds: float
@@ -35,10 +36,11 @@ class Work:
     __slots__ = (
         "arrived",
         "ended",
+        "every_token",
         "future",
-        "inputs",
         "lane",
         "started",
+        "starts",
         "token_ids",
         "tokens",
         "unfinished",
@@ -48,24 +50,33 @@ class Work:
     )
 
     def __init__(
-        self, token_ids: Sequence[Sequence[int]], lane: Lane, arrived: float, future: asyncio.Future[Embedded]
+        self,
+        token_ids: Sequence[Sequence[int]],
+        lane: Lane,
+        arrived: float,
+        future: asyncio.Future[Embedded],
+        *,
+        every_token: bool = False,
     ) -> None:
         self.token_ids = token_ids
+        self.every_token = every_token
         self.lane = lane
         self.arrived = arrived
         self.future = future
         self.tokens = sum(map(len, token_ids))
         self.waiting_tokens = self.tokens
-        self.inputs = self.waiting_inputs = self.unfinished = len(token_ids)
+        self.waiting_inputs = self.unfinished = len(token_ids)
         self.started: float | None = None
         self.ended = False
         self.vectors: Vectors | None = None
+        # Where the rows of each input begin: it has one, or one for each token.
+        self.starts = list(accumulate(map(len, token_ids), initial=0)) if every_token else range(len(token_ids) + 1)
 
-    def keep(self, index: int, vector: Vectors) -> None:
-        """Keep the vector of one input."""
+    def keep(self, index: int, rows: Vectors) -> None:
+        """Keep the vector of one input, or those of its tokens."""
         if self.vectors is None:
-            self.vectors = np.empty((self.inputs, vector.shape[0]), dtype=np.float32)
-        self.vectors[index] = vector
+            self.vectors = np.empty((self.starts[-1], rows.shape[-1]), dtype=np.float32)
+        self.vectors[self.starts[index] : self.starts[index + 1]] = rows
         self.unfinished -= 1
 
     def end(self) -> None:

@@ -58,6 +58,14 @@ class EmbedRequest(Cutting):
     """Not TEI's: what the texts are for, as on `/v1/embeddings`."""
 
 
+class EmbedAllRequest(Cutting):
+    """Body of `POST /embed_all`."""
+
+    inputs: Annotated[Input, PlainValidator(input_of_any_form, json_schema_input_type=FilledInput)]
+    input_type: str | None = None
+    """Not TEI's: what the texts are for, as on `/v1/embeddings`."""
+
+
 class SimilarityInput(TeiModel):
     """One text and what it is compared with."""
 

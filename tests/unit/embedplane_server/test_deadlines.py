@@ -56,7 +56,8 @@ async def test_a_request_with_time_enough_is_answered(client):
 
 
 @pytest.mark.parametrize(
-    ("path", "field"), [("/v1/embeddings", "input"), ("/embed", "inputs"), ("/tokenize", "inputs")]
+    ("path", "field"),
+    [("/v1/embeddings", "input"), ("/embed", "inputs"), ("/embed_all", "inputs"), ("/tokenize", "inputs")],
 )
 async def test_time_that_is_up_during_tokenisation_stops_it(path, field):
     tokenizer, engine = HeldTokenizer(), FakeEngine()

@@ -38,6 +38,7 @@ BODIES: dict[str, dict[str, Any]] = {
         "inputs": "x", "truncate": True, "truncation_direction": "left", "prompt_name": None, "normalize": True,
         "dimensions": 8, "input_type": "query",
     },
+    "/embed_all": {"inputs": "x", "truncate": True, "truncation_direction": "left", "prompt_name": None},
     "/similarity": {"inputs": {"source_sentence": "x", "sentences": ["y"]}, "parameters": {"truncate": True}},
     "/tokenize": {"inputs": ["x"], "add_special_tokens": True, "prompt_name": None},
     "/decode": {"ids": [[2000]], "skip_special_tokens": True},

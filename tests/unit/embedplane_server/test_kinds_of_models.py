@@ -10,6 +10,7 @@ EMBEDDING = {
     "/v1/embeddings": {"input": "x"},
     "/embeddings": {"input": "x"},
     "/embed": {"inputs": "x"},
+    "/embed_all": {"inputs": "x"},
     "/similarity": {"inputs": {"source_sentence": "x", "sentences": ["y"]}},
     "/v2/embed": {"texts": ["x"]},
     "/api/embed": {"model": "minilm", "input": "x"},

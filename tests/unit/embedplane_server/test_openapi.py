@@ -143,6 +143,7 @@ async def test_answers_have_the_headers_that_it_names(client):
     ("path", "body"),
     [
         ("/embed", {"inputs": ["x"]}),
+        ("/embed_all", {"inputs": ["x", "y z"]}),
         ("/similarity", {"inputs": {"source_sentence": "x", "sentences": ["y"]}}),
         ("/tokenize", {"inputs": "x"}),
         ("/decode", {"ids": [2000]}),

@@ -115,6 +115,22 @@ async def test_prompts_cuts_and_dimensions_equal_sentence_transformers_over_http
     assert np.linalg.norm(found, axis=1) == pytest.approx(np.ones(len(texts)), abs=1e-6)
 
 
+@pytest.mark.parametrize("threads", [1, 8])
+def test_vectors_of_tokens_equal_sentence_transformers_and_weights_are_stored_once(steps, wide, expected, threads):
+    texts, ids, _ = expected
+    reference = reference_model(512)
+    theirs = reference.encode(texts, output_value="token_embeddings", batch_size=1, convert_to_numpy=False)
+    directory = steps.directory(wide[2])
+    engine = load_engine(directory, threads)
+    before = engine.embed(Batch(ids[:8]))
+    rows = engine.embed(Batch(ids, every_token=True))
+    assert cosines(rows, np.concatenate([each.numpy() for each in theirs])).min() >= 0.999
+    assert np.array_equal(engine.embed(Batch(ids[:8])), before)
+    engine.close()
+    weights = sum(file.stat().st_size for file in directory.rglob("*.bin"))
+    assert weights < 1.05 * (minilm_folder() / "model.safetensors").stat().st_size
+
+
 @pytest.mark.parametrize("threads", [1, 2, 8])
 def test_vectors_equal_sentence_transformers_alone_and_in_mixed_batches(steps, wide, expected, threads):
     _, ids, vectors = expected

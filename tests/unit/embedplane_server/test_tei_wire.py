@@ -157,7 +157,7 @@ async def test_health_is_empty_and_says_when_not(client, application):
         ("/decode", {"ids": [-1]}, 422, "Validation"),
         ("/decode", {"ids": [30_522]}, 422, "Tokenizer"),
         ("/decode", {"ids": []}, 400, "Empty"),
-        ("/embed_all", {"inputs": "x"}, 404, "Validation"),
+        ("/embed_all", {"inputs": ""}, 400, "Empty"),
         ("/embed_sparse", {"inputs": "x"}, 404, "Validation"),
         ("/predict", {"inputs": "x"}, 404, "Validation"),
         ("/rerank", {"query": "x", "texts": ["y"]}, 404, "Validation"),
