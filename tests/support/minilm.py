@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.support.environment import outside
+from hack.environment import outside
 from tests.support.reference import minilm_folder
 
 

@@ -27,7 +27,7 @@ from embedplane_server.settings import (
     Source,
 )
 from embedplane_server.store import open_store
-from tests.support.environment import outside
+from hack.environment import outside
 from tests.support.ports import free_port
 from tests.support.waiting import wait_for
 

@@ -15,6 +15,7 @@ from hack.bench.serving.installs import infinity
 from hack.bench.serving.load import Address
 from hack.bench.serving.models import Model, onnx_folder
 from hack.bench.serving.published import Engine
+from hack.environment import outside
 
 ROOT = Path(__file__).resolve().parents[3]
 START_SECONDS = 300
@@ -89,12 +90,11 @@ def running(make: Callable[[int], Contender], model: Model, log: Path) -> Iterat
     """Start a server, wait until it answers, and end it after the block."""
     port = _free_port()
     contender = make(port)
-    outside = {name: value for name, value in os.environ.items() if not name.startswith("EMBEDPLANE_")}
     started = time.perf_counter()
     with log.open("wb") as output:
         process = subprocess.Popen(
             contender.command,
-            env={**outside, **contender.variables},
+            env={**outside(), **contender.variables},
             stdout=output,
             stderr=subprocess.STDOUT,
         )

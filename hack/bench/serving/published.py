@@ -11,6 +11,7 @@ from typing import Any
 
 from hack.bench.serving.installs import cache
 from hack.bench.serving.models import WINDOW, Model
+from hack.environment import outside
 
 THREADS = len(os.sched_getaffinity(0))
 
@@ -62,10 +63,9 @@ def publish(model: Model, precision: str, minimum_cosine: float, max_batch_token
 
 
 def _step(command: str, settings: Mapping[str, str]) -> dict[str, Any]:
-    outside = {name: value for name, value in os.environ.items() if not name.startswith("EMBEDPLANE_")}
     done = subprocess.run(
         [sys.executable, "-m", "embedplane_server", command],
-        env={**outside, **_prefixed({**settings, "LOG_LEVEL": "warning"})},
+        env={**outside(), **_prefixed({**settings, "LOG_LEVEL": "warning"})},
         stdout=subprocess.PIPE,
         check=True,
     )

@@ -6,7 +6,7 @@ import socket
 import subprocess
 import sys
 
-from tests.support.environment import outside
+from hack.environment import outside
 from tests.support.waiting import wait_for
 
 

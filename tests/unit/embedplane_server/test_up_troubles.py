@@ -9,7 +9,7 @@ import pytest
 
 from embedplane_server.__main__ import main
 from embedplane_server.http_server import listen
-from tests.support.environment import outside
+from hack.environment import outside
 
 
 @pytest.fixture

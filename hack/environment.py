@@ -1,4 +1,4 @@
-"""What a server's process of the tests gets from this one's environment."""
+"""What a server's process of tests and benchmarks gets from this one's environment."""
 
 import os
 
