@@ -1,11 +1,10 @@
 """`python -m embedplane_server <command>`: dispatch, exit codes and the termination message.
 
 Steps (`fetch`, `export`, `build`, `serve`) take their settings from `EMBEDPLANE_*` variables, the commands for people
-(`up`, `describe`, `compare`) from arguments. Each command imports only what it needs.
+(`up`, `describe`, `compare`, `reembed`) from arguments. Each command imports only what it needs.
 """
 
 import argparse
-import asyncio
 import json
 import logging
 import os
@@ -30,6 +29,7 @@ from embedplane_server.errors import (
     TransientReason,
     invalid_settings,
 )
+from embedplane_server.migration.commands import add_compare, add_reembed
 from embedplane_server.progress import Progress
 from embedplane_server.results import Result
 from embedplane_server.settings import (
@@ -121,7 +121,8 @@ def _parser() -> argparse.ArgumentParser:
         commands.add_parser(name, help=f"{text} (settings: EMBEDPLANE_* variables)").set_defaults(run=run)
     _add_up(commands.add_parser("up", help="fetch, build or reuse, and serve a model on this machine"))
     _add_describe(commands.add_parser("describe", help="print what a model is, as JSON"))
-    _add_compare(commands.add_parser("compare", help="print the cosines of a published engine to its reference"))
+    add_compare(commands.add_parser("compare", help="say how differently two vector spaces rank the same texts"))
+    add_reembed(commands.add_parser("reembed", help="embed a corpus again, into the space of a served model"))
     return parser
 
 
@@ -152,13 +153,6 @@ def _add_describe(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--revision", default="main")
     parser.add_argument("--endpoint", help="of a hub mirror")
     parser.add_argument("--overrides", default="{}", metavar="JSON", help="what spec.embedding would say")
-
-
-def _add_compare(parser: argparse.ArgumentParser) -> None:
-    parser.set_defaults(run=_compare)
-    parser.add_argument("key", metavar="ENGINE_KEY")
-    parser.add_argument("--store", default="file:///store", metavar="URL")
-    parser.add_argument("--threads", type=int, default=1)
 
 
 def _configure_logging(settings: Settings) -> None:
@@ -214,14 +208,6 @@ def _describe(arguments: argparse.Namespace, _: Mapping[str, str]) -> int:
         raise invalid_settings(f"--overrides: {error.errors(include_url=False)[0]['msg']}") from error
     source = source_of(arguments.model, arguments.revision, arguments.endpoint)
     sys.stdout.write(json.dumps(describe_source(source, overrides).as_document(), indent=2, ensure_ascii=False) + "\n")
-    return ExitCode.DONE
-
-
-def _compare(arguments: argparse.Namespace, _: Mapping[str, str]) -> int:
-    from embedplane_server.inspection import compare  # noqa: PLC0415 -- heavy, by need
-
-    lines = asyncio.run(compare(arguments.store, arguments.key, arguments.threads))
-    sys.stdout.write("\n".join(lines) + "\n")
     return ExitCode.DONE
 
 

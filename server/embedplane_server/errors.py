@@ -47,6 +47,7 @@ class TransientReason(StrEnum):
     STORE_UNAVAILABLE = "StoreUnavailable"
     MODEL_MISSING = "ModelMissing"
     EXPORT_MISSING = "ExportMissing"
+    ENDPOINT_UNAVAILABLE = "EndpointUnavailable"
     INTERRUPTED = "Interrupted"
     INTERNAL_ERROR = "InternalError"
 

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from embedplane_server.activation import activate
 from embedplane_server.engines.base import Vectors
 from embedplane_server.model.classifier import Activation
+from embedplane_server.ranks import spearman
 
 Numbers = NDArray[np.float64]
 
@@ -36,17 +37,4 @@ def rank_correlation(ours: Vectors, theirs: Vectors) -> float:
     """Return Spearman's correlation of the texts' order by their logits, of the label where it is lowest."""
     if not np.isfinite(ours).all():
         return -1.0
-    return min(_correlation(_ranks(ours[:, label]), _ranks(theirs[:, label])) for label in range(theirs.shape[1]))
-
-
-def _ranks(values: Vectors) -> Numbers:
-    """Return the place of each value from the middle; equal ones share theirs."""
-    _, places, counts = np.unique(values, return_inverse=True, return_counts=True)
-    ranks = np.cumsum(counts) - (counts + 1) / 2
-    return np.asarray(ranks[places] - (len(values) - 1) / 2, dtype=np.float64)
-
-
-def _correlation(one: Numbers, other: Numbers) -> float:
-    if not other.any():  # the reference has no order to keep
-        return 1.0
-    return float(one @ other) / max(float(np.linalg.norm(one) * np.linalg.norm(other)), 1e-12)
+    return min(spearman(ours[:, label], theirs[:, label]) for label in range(theirs.shape[1]))

@@ -13,7 +13,6 @@ from embedplane_server.app import create_app
 from embedplane_server.builders.machine import machine_class
 from embedplane_server.engines.base import Batch
 from embedplane_server.errors import PermanentError
-from embedplane_server.inspection import compare
 from embedplane_server.results import BuildResult, FetchResult
 from embedplane_server.serve import Loaded, load
 from embedplane_server.settings import EngineSettings, Source
@@ -147,12 +146,6 @@ def test_bfloat16_is_held_to_the_floor_too(made):
     with pytest.raises(PermanentError, match=r"scores differ by .* order correlates by .* below the floor 0\.99999"):
         model.steps.build(model.export, wanted, minimum_cosine=0.99999)
     assert model.steps.build(model.export, wanted, minimum_cosine=0.98).precision == "bfloat16"
-
-
-def test_a_comparison_is_a_table(made):
-    model = made("classifier")
-    lines = asyncio.run(compare(model.steps.store, model.built.key, 2))
-    assert len(lines) == model.built.conformance.texts + 3
 
 
 def test_batches_change_no_score(made):

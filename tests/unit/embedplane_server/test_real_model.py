@@ -14,7 +14,6 @@ from embedplane_server.engines.base import Batch
 from embedplane_server.engines.load import load_engine
 from embedplane_server.errors import PermanentError
 from embedplane_server.export.manifest import TOKENIZER, find_export
-from embedplane_server.inspection import compare
 from embedplane_server.settings import EngineSettings, Source
 from embedplane_server.store import open_store
 from embedplane_server.tokenization import load_tokenizer
@@ -160,13 +159,6 @@ def test_float32_is_an_engine_of_its_own(steps, wide):
     exact = steps.build(key, EngineSettings(backend="openvino", precision="float32"))
     assert exact.key != automatic.key
     assert exact.conformance.minimum_cosine >= 0.999999
-
-
-def test_a_comparison_is_a_table(steps, wide):
-    _, _, built = wide
-    lines = asyncio.run(compare(steps.store, built.key, 2))
-    assert len(lines) == built.conformance.texts + 3
-    assert f"{built.conformance.texts} texts: minimum 0.9999" in lines[-1]
 
 
 def test_other_poolings_prompts_and_no_normalisation_are_exported_exactly(steps):
