@@ -4,7 +4,8 @@ StepError                 a command ends with this reason, message and exit code
 ├── PermanentError        the same inputs fail again: exit 64
 ├── TransientError        trying again may help: exit 65
 └── NoEngineError         `serve` only, the store has nothing to serve on this machine: exit 66
-    ├── EngineMissing         it has no such engine, or a damaged one
+    ├── EngineMissing         it has no such engine
+    ├── EngineCorrupt         it has one that is damaged
     └── EngineIncompatible    it has variants of the engine, for other machines
 EngineError               one batch failed inside an engine library; never ends a command by itself
 
@@ -48,6 +49,8 @@ class TransientReason(StrEnum):
     MODEL_MISSING = "ModelMissing"
     EXPORT_MISSING = "ExportMissing"
     ENDPOINT_UNAVAILABLE = "EndpointUnavailable"
+    MODEL_CORRUPT = "ModelCorrupt"
+    EXPORT_CORRUPT = "ExportCorrupt"
     INTERRUPTED = "Interrupted"
     INTERNAL_ERROR = "InternalError"
 
@@ -90,10 +93,17 @@ class NoEngineError(StepError):
 
 
 class EngineMissing(NoEngineError):  # noqa: N818 -- the word of the EmbeddingModel's condition
-    """The store has no variant of the engine, or not all of its files."""
+    """The store has no variant of the engine."""
 
     def __init__(self, message: str, key: str) -> None:
         super().__init__("EngineMissing", message, {"engine": key})
+
+
+class EngineCorrupt(NoEngineError):  # noqa: N818 -- the word of the EmbeddingModel's condition
+    """The store has the engine, but not as it was published."""
+
+    def __init__(self, message: str, key: str) -> None:
+        super().__init__("EngineCorrupt", message, {"engine": key})
 
 
 class EngineIncompatible(NoEngineError):  # noqa: N818 -- the word of the EmbeddingModel's condition

@@ -33,7 +33,7 @@ from embedplane_server.model.chain import read_chain
 from embedplane_server.model.files import configuration_files, weight_files
 from embedplane_server.model.places import module_places
 from embedplane_server.progress import Progress
-from embedplane_server.results import BuildResult, FetchResult, vector_space_result
+from embedplane_server.results import BuildResult, FetchResult, set_aside_results, vector_space_result
 from embedplane_server.settings import EngineSettings, ExportFormat, FetchSettings, HuggingFaceSource
 from embedplane_server.sources import ModelAbout, SourceDocument, model_entry, source_document
 from embedplane_server.store import Entry, Store, digest_of, files_below, open_store
@@ -71,6 +71,7 @@ async def fetch(settings: FetchSettings, progress: Progress) -> FetchResult:
         vector_space=vector_space_result(description),
         export_keys=await _exports(store, description.vector_space),
         engine=await _engine(store, description.vector_space, settings.engine),
+        set_aside=set_aside_results(store.quarantine.put),
     )
 
 
@@ -124,7 +125,7 @@ def _digest(folder: Path, chosen: Sequence[str]) -> str:
 
 
 async def _stored(store: Store, digest: str, commit: str) -> StoredModel | None:
-    """Return a model of the store; a damaged one is removed, so that it is made again."""
+    """Return a model of the store; a damaged one is set aside, so that it is made again."""
     found = await store.find_intact(model_entry(digest), ModelAbout)
     return None if found is None else StoredModel(commit, digest, found.entry, found.directory)
 

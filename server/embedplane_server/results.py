@@ -1,5 +1,6 @@
 """What commands hand to the operator in their termination message: names, ids and numbers only (docs/contract.md)."""
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
@@ -8,6 +9,7 @@ from pydantic.alias_generators import to_camel
 
 from embedplane_server.model import ModelDescription
 from embedplane_server.model.chain import Task
+from embedplane_server.store.quarantine import SetAside
 
 _PROMPT_NAMES_BYTES = 512
 
@@ -55,6 +57,13 @@ class BenchmarkResult(Result):
     batch_tokens: int
 
 
+class SetAsideResult(Result):
+    """A damaged entry of the store, and where a step has put it."""
+
+    entry: str
+    place: str
+
+
 class BuildResult(Result):
     """The result of `build`."""
 
@@ -67,6 +76,7 @@ class BuildResult(Result):
     conformance: ConformanceResult
     benchmark: BenchmarkResult
     built_at: datetime
+    set_aside: tuple[SetAsideResult, ...] | None = None
 
 
 class ExportResult(Result):
@@ -74,6 +84,7 @@ class ExportResult(Result):
 
     export_key: str
     texts: int
+    set_aside: tuple[SetAsideResult, ...] | None = None
 
 
 class FetchResult(Result):
@@ -86,6 +97,7 @@ class FetchResult(Result):
     vector_space: VectorSpaceResult
     export_keys: dict[str, str]
     engine: BuildResult | None = None
+    set_aside: tuple[SetAsideResult, ...] | None = None
 
 
 def vector_space_result(description: ModelDescription) -> VectorSpaceResult:
@@ -105,3 +117,8 @@ def vector_space_result(description: ModelDescription) -> VectorSpaceResult:
         similarity=description.similarity,
         prompts=tuple(names),
     )
+
+
+def set_aside_results(put: Sequence[SetAside]) -> tuple[SetAsideResult, ...] | None:
+    """Return what a step says of the damaged entries that it met; None when there were none."""
+    return tuple(SetAsideResult(entry=each.name, place=each.place) for each in put) or None

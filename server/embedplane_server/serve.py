@@ -13,24 +13,21 @@ from typing import NoReturn
 from embedplane_server.app import create_app, queue_limits
 from embedplane_server.builders.conformance import References, load_references, measure, told
 from embedplane_server.builders.machine import machine_class
-from embedplane_server.builders.manifest import EngineManifest, engine_entry, find_engine
+from embedplane_server.builders.manifest import EngineManifest, damaged_engine, engine_entry, find_engine
 from embedplane_server.ending import on_sigterm
 from embedplane_server.engines.base import Batch, Engine
 from embedplane_server.engines.load import load_engine
 from embedplane_server.errors import (
-    EngineMissing,
     ExitCode,
     PermanentError,
     PermanentReason,
-    StepError,
-    TransientReason,
     invalid_settings,
 )
 from embedplane_server.export.manifest import TOKENIZER
 from embedplane_server.http_server import http_server, listen
 from embedplane_server.model.classifier import Activation
 from embedplane_server.settings import ServeSettings
-from embedplane_server.store import open_store
+from embedplane_server.store import DamagedEntry, open_store
 from embedplane_server.tokenization import Tokenizer, load_tokenizer
 from embedplane_server.tracing.configuration import configured_tracing
 
@@ -93,13 +90,11 @@ async def _find(settings: ServeSettings) -> tuple[EngineManifest, Path]:
             f"the engine {manifest.key} makes vectors of {manifest.vector_space}, but EMBEDPLANE_VECTOR_SPACE asks for "
             f"{settings.vector_space}. Serve the engine of that space."
         )
+    name = engine_entry(manifest.key, manifest.variant)
     try:
-        return manifest, await store.local_directory(engine_entry(manifest.key, manifest.variant), entry)
-    except StepError as error:
-        if error.reason != TransientReason.DIGEST_MISMATCH:
-            raise
-        # The store is mounted read-only here: the build step removes what is damaged and makes it again.
-        raise EngineMissing(error.message, manifest.key) from error
+        return manifest, await store.local_directory(name, entry)
+    except DamagedEntry as error:
+        raise damaged_engine(name, error.problem, manifest.key) from error
 
 
 def prove(engine: Engine, references: References, floor: float, activation: Activation | None = None) -> None:

@@ -18,6 +18,7 @@ from typing import NoReturn, TypeVar
 
 from embedplane_server import serve
 from embedplane_server.builders.machine import usable_cpus
+from embedplane_server.builders.manifest import EngineManifest, engine_entry
 from embedplane_server.builders.step import build
 from embedplane_server.ending import run_until_told
 from embedplane_server.errors import PermanentError, PermanentReason, StepError, TransientReason
@@ -28,6 +29,7 @@ from embedplane_server.model.chain import Task
 from embedplane_server.progress import Progress
 from embedplane_server.results import BuildResult, FetchResult
 from embedplane_server.settings import BuildSettings, EngineSettings, FetchSettings, ServeSettings, Source
+from embedplane_server.store import open_store
 
 ENGINE = EngineSettings(backend="openvino")
 HINTS: Mapping[str, str] = {
@@ -92,13 +94,20 @@ def _prepare(store: str, source: Source, progress: Progress) -> tuple[FetchResul
     """Return the model and its engine; whatever the store has is not made again."""
     fetched = _finish(fetch(FetchSettings(store=store, source=source, token_file=_token(), engine=ENGINE), progress))
     if fetched.engine is not None:
-        progress.say(f"its engine {fetched.engine.key} is in the store")
-        return fetched, fetched.engine
+        if _finish(_is_whole(store, fetched.engine)):
+            progress.say(f"its engine {fetched.engine.key} is in the store")
+            return fetched, fetched.engine
+        progress.say(f"its engine {fetched.engine.key} is damaged in the store, and is built again")
     if (export_key := fetched.export_keys.get("openvino")) is None:
         progress.say("exporting and proving it, once: this takes a minute or two")
         export_key = _export(store, fetched.digest)
     build_settings = BuildSettings(store=store, export_key=export_key, engine=ENGINE, threads=usable_cpus())
     return fetched, _finish(build(build_settings, progress))
+
+
+async def _is_whole(store: str, engine: BuildResult) -> bool:
+    """Look at the files of an engine; a damaged one is set aside."""
+    return await open_store(store).find_intact(engine_entry(engine.key, engine.variant), EngineManifest) is not None
 
 
 def _finish(work: Awaitable[Done]) -> Done:

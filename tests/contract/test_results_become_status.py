@@ -2,9 +2,12 @@
 
 import pytest
 
+from embedplane_operator.decide.resolution import read_engine
 from embedplane_server.builders.manifest import EngineManifest
-from embedplane_server.results import ConformanceResult, FetchResult, vector_space_result
+from embedplane_server.results import ConformanceResult, FetchResult, set_aside_results, vector_space_result
+from embedplane_server.store import SetAside
 from tests.support.fake_engine import classifying_manifest, engine_manifest
+from tests.support.rendering import model_of, settings_of
 from tests.support.world import World
 
 SCORES = ConformanceResult(
@@ -46,3 +49,12 @@ async def test_a_model_of_every_kind_becomes_ready_and_its_status_says_what_it_i
     assert (space["id"], space["task"]) == (manifest.vector_space, described.task)
     assert (space["dimensions"], space.get("pooling")) == (described.dimensions, described.pooling)
     assert conformance == manifest.conformance.as_document()
+
+
+def test_damaged_entries_that_a_build_set_aside_stand_in_the_status_of_its_engine() -> None:
+    put = [SetAside("engines/en1-0/v", "model.bin differs", "quarantine/20261126T000000Z-0a1b2c3d")]
+    result = engine_manifest().result().model_copy(update={"set_aside": set_aside_results(put)})
+    model = model_of({"source": {"huggingFace": {"repo": "a/b"}}})
+    engine = read_engine(model, settings_of(), "vs1-0", result.as_document())
+    assert engine.set_aside is not None
+    assert [(each.entry, each.place) for each in engine.set_aside] == [(put[0].name, put[0].place)]

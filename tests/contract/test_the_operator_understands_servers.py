@@ -6,7 +6,7 @@ from embedplane_operator.api.repair import Lack
 from embedplane_operator.kinds import Manifest
 from embedplane_operator.render.deployment import render_deployment
 from embedplane_operator.servers import ServerSurroundings, read_servers
-from embedplane_server.errors import EngineIncompatible, EngineMissing, StepError
+from embedplane_server.errors import EngineCorrupt, EngineIncompatible, EngineMissing, StepError
 from embedplane_server.termination import error_message
 from tests.support.rendering import model_of, resolved, settings_of
 
@@ -28,6 +28,7 @@ def lacks_after(error: StepError) -> list[tuple[str, str]]:
     ("error", "understood"),
     [
         (EngineMissing("gone", KEY), [("EngineMissing", "")]),
+        (EngineCorrupt("damaged", KEY), [("EngineCorrupt", "")]),
         (EngineIncompatible("other machines only", KEY, "x86-64-avx2"), [("EngineIncompatible", "x86-64-avx2")]),
         (EngineMissing("another engine, of an earlier pod", "en1-0"), []),
     ],

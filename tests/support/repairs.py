@@ -13,15 +13,23 @@ IN_STORE = {"exportKeys": {"openvino": "x" * 64}, "engine": ENGINE}
 """What a fetch says while the store has a variant of the engine, only not one that fits."""
 
 
-def complain(world: World, machine: str | None = None, key: str = ENGINE["key"], node: str = "node-1") -> None:
-    """A server ends because the engine is missing, or because no variant fits its machine."""
-    reason, about = ("EngineIncompatible", {"machine": machine}) if machine else ("EngineMissing", {})
+def complain(
+    world: World,
+    machine: str | None = None,
+    key: str = ENGINE["key"],
+    node: str = "node-1",
+    reason: str = "EngineMissing",
+) -> None:
+    """A server ends because the engine is missing or damaged, or because no variant fits its machine."""
+    reason, about = ("EngineIncompatible", {"machine": machine}) if machine else (reason, {})
     said = json.dumps({"error": {"reason": reason, "message": "nothing to load.", "engine": key, **about}})
     ended = {"exitCode": 66, "message": said, "finishedAt": world.now.isoformat()}
     world.server_pod({"restartCount": 1, "lastState": {"terminated": ended}}, node)
 
 
-async def failing(machine: str | None = None, spec: dict[str, Any] | None = None) -> World:
+async def failing(
+    machine: str | None = None, spec: dict[str, Any] | None = None, reason: str = "EngineMissing"
+) -> World:
     """A model that served, until all its servers started anew and found nothing to load."""
     world = World()
     await world.serve(spec)
@@ -29,7 +37,7 @@ async def failing(machine: str | None = None, spec: dict[str, Any] | None = None
     deployment = world.deployment()
     world.cluster.put({**deployment, "spec": {**deployment["spec"], "replicas": 1}})
     world.advance(3600)
-    complain(world, machine)
+    complain(world, machine, reason=reason)
     await world.settle()
     return world
 

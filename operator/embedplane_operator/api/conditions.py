@@ -61,7 +61,8 @@ class Reason(StrEnum):
     VECTOR_SPACE_CHANGE_REFUSED = "VectorSpaceChangeRefused"  # the change would make old vectors useless
     DIMENSIONS_UNAVAILABLE = "DimensionsUnavailable"  # embedding.dimensions asks for more than the model's vectors have
     POD_TEMPLATE_INVALID = "PodTemplateInvalid"  # the API server refuses a child made from this spec
-    ENGINE_MISSING = "EngineMissing"  # the engine that servers want is not in the store any more, or damaged
+    ENGINE_MISSING = "EngineMissing"  # the engine that servers want is not in the store any more: it is built again
+    ENGINE_CORRUPT = "EngineCorrupt"  # the engine that servers want is damaged in the store: it is built again
     ENGINE_INCOMPATIBLE = "EngineIncompatible"  # no variant of the engine fits the machine, a new build did not help
     NAME_CONFLICT = "NameConflict"  # an object of a child's name exists and is not ours
     FOREIGN_OWNER = "ForeignOwner"  # an object of a child's name belongs to another installation
@@ -95,5 +96,7 @@ class JobReason(StrEnum):
     STORE_UNAVAILABLE = "StoreUnavailable"
     MODEL_MISSING = "ModelMissing"  # the export found no model in the store: it is fetched again
     EXPORT_MISSING = "ExportMissing"  # the build found no export in the store: it is made again
+    MODEL_CORRUPT = "ModelCorrupt"  # the export found the model damaged: it was set aside and is fetched again
+    EXPORT_CORRUPT = "ExportCorrupt"  # the build found the export damaged: it was set aside and is made again
     INTERRUPTED = "Interrupted"  # the pod was told to end before it was done
     INTERNAL_ERROR = "InternalError"

@@ -19,10 +19,10 @@ class Lack(ApiModel):
     """What a server found that has no engine to load."""
 
     reason: str
-    """EngineMissing or EngineIncompatible."""
+    """EngineMissing, EngineCorrupt or EngineIncompatible."""
     message: str = ""
     machine: str = ""
-    """Class of the machine that nothing fits; empty when the engine is missing for all."""
+    """Class of the machine that nothing fits; empty when the engine is missing, or damaged, for all."""
     node: str | None = None
     """Where the server ran."""
     ended: Timestamp

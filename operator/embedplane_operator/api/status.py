@@ -102,6 +102,15 @@ class BenchmarkStatus(ApiModel):
     """Tokens of a batch."""
 
 
+class SetAside(ApiModel):
+    """A damaged entry of the store, and where it was put."""
+
+    entry: Text
+    """Name of the entry."""
+    place: Text
+    """Folder of the store that it is in now."""
+
+
 class EngineStatus(ApiModel):
     """The engine that serves, or is about to."""
 
@@ -127,6 +136,8 @@ class EngineStatus(ApiModel):
     """How fast it is."""
     built_at: Timestamp
     """When it was built."""
+    set_aside: tuple[SetAside, ...] | None = Field(None, max_length=8)
+    """Damaged entries of the store that were set aside when it was built."""
 
 
 class ScalingStatus(ApiModel):

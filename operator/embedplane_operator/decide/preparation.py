@@ -71,12 +71,14 @@ def engine_stage(way: Way, source: SourceStatus, fetched: Mapping[str, Any], spa
         return _unreadable(fetch_step(way, source.commit), error)
     jobs: tuple[str, ...] = ()
     actions: tuple[JobAction, ...] = ()
+    set_aside: list[Any] = []
     if export_key is None:
         step = export_step(way, source.digest)
         outcome = advance(step, way.observed.job(step.name), way.waiter, way.now)
         if outcome.result is None:
             return _undone(step, outcome)
         jobs, actions, export_key = (step.name,), outcome.actions, outcome.result.get("exportKey")
+        set_aside += outcome.result.get("setAside") or ()
         if not isinstance(export_key, str):
             return _unreadable(step, UnreadableAnswerError("exportKey is missing"))
     step = build_step(way, export_key)
@@ -86,8 +88,9 @@ def engine_stage(way: Way, source: SourceStatus, fetched: Mapping[str, Any], spa
         finding = in_vain(way.lack, outcome.finding) if outcome.finding else None
         return Stage(finding, jobs=jobs, actions=actions, check_after=outcome.check_after)
     try:
-        engine = read_engine(way.model, way.settings, space_id, outcome.result)
-        return Stage(engine=engine, jobs=jobs, actions=actions)
+        set_aside += outcome.result.get("setAside") or ()
+        answer = {**outcome.result, "setAside": set_aside or None}
+        return Stage(engine=read_engine(way.model, way.settings, space_id, answer), jobs=jobs, actions=actions)
     except UnreadableAnswerError as error:
         return _unreadable(step, error)
 

@@ -11,7 +11,7 @@ from pydantic import ValidationError
 
 from embedplane_operator.api.conditions import JobReason, Reason
 from embedplane_operator.api.resolved import Resolved, read_resolved
-from embedplane_operator.api.status import EngineStatus, SourceStatus, VectorSpaceStatus
+from embedplane_operator.api.status import EngineStatus, SetAside, SourceStatus, VectorSpaceStatus
 from embedplane_operator.api.v1alpha1 import EmbeddingModel
 from embedplane_operator.decide.decision import Pinned
 from embedplane_operator.kinds import Manifest
@@ -154,6 +154,17 @@ def read_engine(model: EmbeddingModel, settings: Settings, space_id: str, result
 def read_export_keys(result: Mapping[str, Any]) -> Mapping[str, str]:
     """The exports that a fetch Job found in the store, by format."""
     return {str(name): str(key) for name, key in _part(result, "exportKeys").items()}
+
+
+def read_set_aside(result: Mapping[str, Any] | None) -> Sequence[SetAside]:
+    """The damaged entries that a Job put out of the way; what cannot be read of them is left out."""
+    met = [each for each in (result or {}).get("setAside") or () if isinstance(each, dict)]
+    return [SetAside(entry=str(each.get("entry")), place=str(each.get("place"))) for each in met]
+
+
+def set_aside_words(met: Sequence[SetAside]) -> str:
+    """What is said about damaged entries behind the words of a condition; nothing when there were none."""
+    return "".join(f"; {each.entry} was damaged and is set aside in {each.place}" for each in met)
 
 
 def _part(result: Mapping[str, Any], name: str) -> Mapping[str, Any]:

@@ -4,12 +4,13 @@ suspended? → acceptable to this installation? → source pinned → vector spa
 Wherever the way ends, what serves already goes on, and its availability is reported.
 """
 
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime
 
 from embedplane_operator.api.conditions import ConditionType, Reason
 from embedplane_operator.api.resolved import Resolved
-from embedplane_operator.api.status import SourceStatus, VectorSpaceStatus
+from embedplane_operator.api.status import SetAside, SourceStatus, VectorSpaceStatus
 from embedplane_operator.api.v1alpha1 import EmbeddingModel
 from embedplane_operator.decide.acceptance import spec_refusal, taken_name
 from embedplane_operator.decide.decision import Decision, Pinned
@@ -25,7 +26,9 @@ from embedplane_operator.decide.resolution import (
     pinned_before,
     pinned_source,
     pinned_space,
+    read_set_aside,
     refused_change,
+    set_aside_words,
 )
 from embedplane_operator.decide.serving import (
     availability,
@@ -133,7 +136,7 @@ def _resolve(progress: Progress) -> tuple[Resolved | None, Pinned]:
             _pend(progress, {ConditionType.SOURCE_RESOLVED: stage.finding or _waiting("source")})
             return None, before
         source, space, fetched = stage.source, stage.space, stage.answer
-    progress.findings[ConditionType.SOURCE_RESOLVED] = _resolved(source)
+    progress.findings[ConditionType.SOURCE_RESOLVED] = _resolved(source, read_set_aside(fetched))
     lengths = way.model.spec.embedding.dimensions
     space = with_dimensions(space, lengths)
     another = refused_change(way.model, way.observed.deployments, live, space)
@@ -152,7 +155,9 @@ def _resolve(progress: Progress) -> tuple[Resolved | None, Pinned]:
         progress.findings[ConditionType.ENGINE_READY] = failed
         return None, _pinned_so_far(before, source, space, live)
     words = f"{engine.backend} {engine.precision}, lowest cosine {engine.conformance.minimum_cosine:.6g}"
-    progress.findings[ConditionType.ENGINE_READY] = met(Reason.PUBLISHED, words)
+    progress.findings[ConditionType.ENGINE_READY] = met(
+        Reason.PUBLISHED, words + set_aside_words(engine.set_aside or ())
+    )
     if missing_api_keys(way.observed):
         return None, _pinned_so_far(before, source, space, live)
     return Resolved(source, space, engine), Pinned(source, space, engine)
@@ -187,8 +192,9 @@ def _same_engine(way: Way, live: Live | None) -> Resolved | None:
     return live.resolved
 
 
-def _resolved(source: SourceStatus) -> Finding:
-    return met(Reason.RESOLVED, f"pinned to {source.commit}, {source.size_bytes / 1e6:.1f} MB")
+def _resolved(source: SourceStatus, set_aside: Sequence[SetAside]) -> Finding:
+    words = f"pinned to {source.commit}, {source.size_bytes / 1e6:.1f} MB"
+    return met(Reason.RESOLVED, words + set_aside_words(set_aside))
 
 
 def _waiting(what: str) -> Finding:

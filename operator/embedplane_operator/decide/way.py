@@ -20,7 +20,9 @@ from embedplane_operator.render.manifest import owner_of
 from embedplane_operator.render.names import ANNOTATION_RESOLVE, build_job_name, export_job_name, fetch_job_name
 from embedplane_operator.settings import Settings
 
-GONE_FROM_STORE = frozenset({JobReason.MODEL_MISSING, JobReason.EXPORT_MISSING})
+GONE_FROM_STORE = frozenset(
+    {JobReason.MODEL_MISSING, JobReason.MODEL_CORRUPT, JobReason.EXPORT_MISSING, JobReason.EXPORT_CORRUPT}
+)
 
 
 @dataclass(frozen=True)

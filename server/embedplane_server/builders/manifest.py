@@ -10,7 +10,7 @@ from pathlib import Path
 from pydantic import BaseModel, ConfigDict
 
 from embedplane_server.builders.machine import MachineClass
-from embedplane_server.errors import EngineIncompatible, EngineMissing, PermanentError, PermanentReason
+from embedplane_server.errors import EngineCorrupt, EngineIncompatible, EngineMissing, PermanentError, PermanentReason
 from embedplane_server.model import ModelDescription
 from embedplane_server.model.space import sha256_of
 from embedplane_server.results import BenchmarkResult, BuildResult, ConformanceResult
@@ -103,6 +103,9 @@ async def find_engine(store: Store, key: str, machine: MachineClass) -> tuple[En
     """Return the variant that suits a machine best; `NoEngineError` says why there is none."""
     variants = await published_variants(store, key)
     if not variants:
+        for variant in await store.names(f"engines/{key}"):
+            if await store.has_manifest(name := engine_entry(key, variant)):
+                raise damaged_engine(name, "its manifest.json cannot be read", key)
         raise EngineMissing(f"the engine {key} is not in the store; it was removed. It has to be built again.", key)
     fitting = [found for found in variants if machine.can_run(found[0].variant, found[0].precision)]
     if fitting:
@@ -114,6 +117,11 @@ async def find_engine(store: Store, key: str, machine: MachineClass) -> tuple[En
         key,
         machine.variant,
     )
+
+
+def damaged_engine(name: str, problem: str, key: str) -> EngineCorrupt:
+    """Return the error of a server, which cannot set a damaged entry aside: the store is mounted read-only there."""
+    return EngineCorrupt(f"{name} in the store is damaged: {problem}. It is set aside and built again.", key)
 
 
 def read_manifest(directory: Path) -> EngineManifest:

@@ -26,7 +26,7 @@ from embedplane_server.engines.openvino import OpenVinoEngine, OpenVinoOptions
 from embedplane_server.errors import PermanentError, PermanentReason, invalid_settings
 from embedplane_server.export.manifest import OPENVINO_GRAPH, ExportManifest, need_export
 from embedplane_server.progress import Progress
-from embedplane_server.results import BenchmarkResult, BuildResult, ConformanceResult
+from embedplane_server.results import BenchmarkResult, BuildResult, ConformanceResult, set_aside_results
 from embedplane_server.settings import BuildSettings
 from embedplane_server.store import Store, digest_of, files_below, open_store
 from embedplane_server.store.entries import stored_files
@@ -74,7 +74,8 @@ async def build(settings: BuildSettings, progress: Progress) -> BuildResult:
     else:
         progress.say(f"{order.entry} is in the store")
     hold_to_floor(manifest, settings.minimum_cosine)
-    return manifest.result(settings.max_batch_tokens)
+    result = manifest.result(settings.max_batch_tokens)
+    return result.model_copy(update={"set_aside": set_aside_results(store.quarantine.put)})
 
 
 def hold_to_floor(manifest: EngineManifest, floor: float) -> None:
@@ -91,7 +92,7 @@ def hold_to_floor(manifest: EngineManifest, floor: float) -> None:
 
 
 async def _published(store: Store, order: Order) -> EngineManifest | None:
-    """Return this machine's variant if it is in the store and intact; a damaged one is removed."""
+    """Return this machine's variant if it is in the store and intact; a damaged one is set aside."""
     found = await store.find_intact(order.entry, EngineManifest)
     return None if found is None else found.about
 

@@ -52,6 +52,8 @@ async def find_export(store: Store, key: str) -> tuple[ExportManifest, Entry] | 
 async def need_export(store: Store, key: str) -> Intact[ExportManifest]:
     """Return an export with its files; without it the step that makes it has to run again."""
     found = await store.find_intact(export_entry(key), ExportManifest)
+    if damaged := store.quarantine.of(export_entry(key)):
+        raise TransientError(TransientReason.EXPORT_CORRUPT, f"{damaged.told}. It is made again.")
     if found is None:
         raise TransientError(
             TransientReason.EXPORT_MISSING, f"the export {key} is not in the store; it was removed. It is made again."

@@ -27,7 +27,7 @@ from embedplane_server.export.manifest import (
 )
 from embedplane_server.model import ModelDescription, describe
 from embedplane_server.progress import Progress
-from embedplane_server.results import ExportResult
+from embedplane_server.results import ExportResult, set_aside_results
 from embedplane_server.settings import ExportSettings
 from embedplane_server.sources import ModelAbout, model_entry
 from embedplane_server.store import files_below, open_store
@@ -54,6 +54,8 @@ async def export(settings: ExportSettings, progress: Progress) -> ExportResult:
     """Make the export unless the store has it."""
     store = open_store(settings.store)
     model = await store.find_intact(model_entry(settings.model_digest), ModelAbout)
+    if damaged := store.quarantine.of(model_entry(settings.model_digest)):
+        raise TransientError(TransientReason.MODEL_CORRUPT, f"{damaged.told}. It is fetched again.")
     if model is None:
         raise TransientError(
             TransientReason.MODEL_MISSING,
@@ -71,7 +73,7 @@ async def export(settings: ExportSettings, progress: Progress) -> ExportResult:
         progress.say(f"publishing {export_entry(order.key)}")
         about = manifest.model_dump(mode="json")
         await store.publish(export_entry(order.key), folder, files_below(folder), about)
-    return ExportResult(export_key=order.key, texts=manifest.texts)
+    return ExportResult(export_key=order.key, texts=manifest.texts, set_aside=set_aside_results(store.quarantine.put))
 
 
 def _make(order: Order, folder: Path, progress: Progress) -> ExportManifest:

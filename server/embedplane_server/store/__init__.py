@@ -1,6 +1,7 @@
 """The artifact store: content-addressed entries, each complete once its manifest exists."""
 
 from embedplane_server.store.entries import Entry, digest_of, files_below
+from embedplane_server.store.quarantine import DamagedEntry, SetAside
 from embedplane_server.store.store import Intact, Store, open_store
 
-__all__ = ["Entry", "Intact", "Store", "digest_of", "files_below", "open_store"]
+__all__ = ["DamagedEntry", "Entry", "Intact", "SetAside", "Store", "digest_of", "files_below", "open_store"]

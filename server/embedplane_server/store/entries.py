@@ -1,11 +1,16 @@
 """What an entry of the store is: the files it holds with their digests, and what its writer says about them."""
 
 import hashlib
+import json
 from collections.abc import Collection, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+MANIFEST = "manifest.json"
+FOLDER = r"files-[0-9a-f]{16}"
+"""What folders of entries are called."""
 
 
 class StoredFile(BaseModel):
@@ -27,6 +32,21 @@ class Entry(BaseModel):
     files: dict[str, StoredFile]
     about: dict[str, Any]
     """What the writer says: a description, measurements, where it came from."""
+    seal: str = ""
+    """sha256 over the above, so that damage to the manifest itself shows; empty in entries of earlier versions."""
+
+    def sealed(self) -> Self:
+        """Return the entry with its seal."""
+        return self.model_copy(update={"seal": self._seal()})
+
+    @property
+    def is_whole(self) -> bool:
+        """False when something in the manifest is not as it was written."""
+        return self.seal in ("", self._seal())
+
+    def _seal(self) -> str:
+        content = json.loads(self.model_dump_json(exclude={"seal"}))
+        return hashlib.sha256(json.dumps(content, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
 
     @property
     def digest(self) -> str:
@@ -36,6 +56,15 @@ class Entry(BaseModel):
     @property
     def size_bytes(self) -> int:
         return sum(file.size for file in self.files.values())
+
+
+def read_entry(manifest: bytes) -> Entry | None:
+    """Return the entry of a manifest, None when it cannot be read or is not as it was written."""
+    try:
+        entry = Entry.model_validate_json(manifest)
+    except ValidationError:
+        return None
+    return entry if entry.is_whole else None
 
 
 def digest_of(sha256_by_name: Mapping[str, str]) -> str:

@@ -82,6 +82,26 @@ class Objects:
             listed = await obstore.list(self._objects, folder + "/").collect_async()
             await obstore.delete_async(self._objects, [each["path"] for each in listed])
 
+    async def move(self, path: str, target: str) -> bool:
+        """Give an object another name; False when it is not there."""
+        async with self._translated(f"move {path}"):
+            try:
+                await obstore.rename_async(self._objects, path, target)
+            except FileNotFoundError:
+                return False
+            return True
+
+    async def move_below(self, folder: str, target: str) -> None:
+        """Give everything below a folder other names; a folder that is not there is no error."""
+        async with self._translated(f"move {folder}"):
+            if self._root is not None:
+                await asyncio.to_thread(_move_folder, self._root / folder, self._root / target)
+                return
+            listed = await obstore.list(self._objects, folder + "/").collect_async()
+        for each in listed:
+            path = str(each["path"])
+            await self.move(path, target + path.removeprefix(folder))
+
     async def names(self, prefix: str) -> list[str]:
         """Return the names of the folders directly below a prefix."""
         async with self._translated(f"list {prefix}"):
@@ -98,6 +118,14 @@ class Objects:
             yield
         except (BaseError, OSError) as error:
             raise unavailable(self._url, f"cannot {action}", error) from error
+
+
+def _move_folder(folder: Path, target: Path) -> None:
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with suppress(FileNotFoundError):
+        folder.rename(target)
+    with suppress(OSError):  # something else is in it
+        folder.parent.rmdir()
 
 
 def unavailable(url: str, problem: str, error: Exception) -> TransientError:

@@ -2,7 +2,7 @@
 
 Writers are safe side by side: each writes its files into a folder of its own inside the entry and then tries to create
 `manifest.json`; the first one wins, the others drop their files and use the winner's. Readers check digests. What is
-damaged does not exist for those who can make it again: they replace it.
+damaged does not exist for those who can make it again: they set it aside (`quarantine.py`) and replace it.
 """
 
 import asyncio
@@ -21,11 +21,10 @@ from obstore.exceptions import BaseError
 from obstore.store import from_url
 from pydantic import BaseModel, ValidationError
 
-from embedplane_server.errors import StepError, TransientError, TransientReason
-from embedplane_server.store.entries import Entry, stored_files
+from embedplane_server.errors import TransientError
+from embedplane_server.store.entries import MANIFEST, Entry, read_entry, stored_files
 from embedplane_server.store.objects import Objects, unavailable
-
-MANIFEST = "manifest.json"
+from embedplane_server.store.quarantine import DamagedEntry, Quarantine
 
 Content = TypeVar("Content", bound=BaseModel)
 
@@ -50,15 +49,19 @@ class Store:
         self._downloads = downloads
         self.root = root
         """The folder of a file store, None for an object store."""
+        self.quarantine = Quarantine(objects)
 
     async def find(self, name: str) -> Entry | None:
         """Return an entry, None when it does not exist or its manifest cannot be read."""
         content = await self._objects.read(f"{name}/{MANIFEST}")
-        try:
-            return None if content is None else Entry.model_validate_json(content)
-        except ValidationError:
+        entry = None if content is None else read_entry(content)
+        if content is not None and entry is None:
             logger.warning("the %s of %s cannot be read: it is made again", MANIFEST, name)
-            return None
+        return entry
+
+    async def has_manifest(self, name: str) -> bool:
+        """Say whether there is a manifest, be it one that cannot be read."""
+        return await self._objects.read(f"{name}/{MANIFEST}") is not None
 
     async def find_about(self, name: str, model: type[Content]) -> tuple[Content, Entry] | None:
         """Return what an entry's writer says, as a model, and the entry; None as `find`."""
@@ -70,32 +73,35 @@ class Store:
             return None
 
     async def find_intact(self, name: str, model: type[Content]) -> Intact[Content] | None:
-        """Return an entry with its files in a local folder; a damaged one is removed, for those who make it again."""
-        entry = await self.find(name)
-        if entry is None:
+        """Return an entry with its files in a local folder; a damaged one is set aside, for those who make it again."""
+        manifest = await self._objects.read(f"{name}/{MANIFEST}")
+        if manifest is None:
             return None
+        entry = read_entry(manifest)
         try:
-            return Intact(self.about(name, entry, model), entry, await self.local_directory(name, entry))
-        except StepError as error:
-            if error.reason != TransientReason.DIGEST_MISMATCH:
-                raise
-            logger.warning("%s", error.message)
-            await self.remove(name)
+            return await self._intact(name, entry, model)
+        except DamagedEntry as error:
+            await self.quarantine.take(name, manifest, entry, error.problem)
             return None
+
+    async def _intact(self, name: str, entry: Entry | None, model: type[Content]) -> Intact[Content]:
+        if entry is None:
+            raise DamagedEntry(name, self._url, f"its {MANIFEST} cannot be read")
+        return Intact(self.about(name, entry, model), entry, await self.local_directory(name, entry))
 
     def about(self, name: str, entry: Entry, model: type[Content]) -> Content:
         """Return what an entry's writer says, as a model."""
         try:
             return model.model_validate(entry.about)
         except ValidationError as error:
-            raise self._damaged(name, f"its {MANIFEST} cannot be read") from error
+            raise DamagedEntry(name, self._url, f"its {MANIFEST} cannot be read") from error
 
     async def publish(self, name: str, folder: Path, paths: Collection[str], about: Mapping[str, Any]) -> Entry:
         """Store files of a folder as an entry and return the entry as it then is, possibly another writer's."""
         if (existing := await self.find(name)) is not None:
             return existing
         files = await asyncio.to_thread(stored_files, folder, paths)
-        entry = Entry(folder=f"files-{secrets.token_hex(8)}", files=files, about=dict(about))
+        entry = Entry(folder=f"files-{secrets.token_hex(8)}", files=files, about=dict(about)).sealed()
         try:
             for path in paths:
                 await self._objects.upload(f"{name}/{entry.folder}/{path}", folder / path)
@@ -112,7 +118,7 @@ class Store:
         """Return a local folder with an entry's files, checked: in place for file stores, else downloaded."""
         known = entry if entry is not None else await self.find(name)
         if known is None:
-            raise self._damaged(name, "it does not exist")
+            raise DamagedEntry(name, self._url, "it does not exist")
         directory = (self.root or self._downloads) / name / known.folder
         wrong = await _difference(known, directory)
         if wrong and self.root is None:
@@ -121,7 +127,7 @@ class Store:
                 await self._objects.download(f"{name}/{known.folder}/{path}", directory / path)
             wrong = await _difference(known, directory)
         if wrong:
-            raise self._damaged(name, f"{wrong} is missing or differs from its digest")
+            raise DamagedEntry(name, self._url, f"{wrong} is missing or differs from its digest")
         return directory
 
     async def remove(self, name: str) -> None:
@@ -159,12 +165,6 @@ class Store:
         found = await self.find(name)
         if found is None or found.folder != entry.folder:
             await self._objects.remove_below(f"{name}/{entry.folder}")
-
-    def _damaged(self, name: str, problem: str) -> TransientError:
-        return TransientError(
-            TransientReason.DIGEST_MISMATCH,
-            f"{name} in the store {self._url} is damaged: {problem}. Remove {name} there; it is then made again.",
-        )
 
 
 def open_store(url: str, downloads: Path | None = None) -> Store:

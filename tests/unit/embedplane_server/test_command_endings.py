@@ -90,15 +90,17 @@ def test_a_server_without_its_engine_ends_with_66(tmp_path):
     assert (code, message["error"]["reason"]) == (66, "EngineMissing")
 
 
-def test_a_damaged_export_is_removed_and_the_export_runs_again(tmp_path):
+def test_a_damaged_export_is_set_aside_and_the_export_runs_again(tmp_path):
     (tmp_path / "store" / "exports" / "ex1-0").mkdir(parents=True)
     entry = {"folder": "files-0", "files": {}, "about": {"unexpected": True}}
     manifest = tmp_path / "store" / "exports" / "ex1-0" / "manifest.json"
     manifest.write_text(json.dumps(entry))
     variables = {"EXPORT_KEY": "ex1-0", "ENGINE": '{"backend": "openvino"}', "THREADS": 1}
     code, message = run(tmp_path, "build", STORE=f"file://{tmp_path}/store", **variables)
-    assert (code, message["error"]["reason"]) == (65, "ExportMissing")
+    assert (code, message["error"]["reason"]) == (65, "ExportCorrupt")
     assert not manifest.exists()
+    (kept,) = (tmp_path / "store" / "quarantine").rglob("manifest.json")
+    assert str(kept.parents[2].relative_to(tmp_path / "store")) in message["error"]["message"]
 
 
 @pytest.mark.parametrize(

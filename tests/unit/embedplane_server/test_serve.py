@@ -3,6 +3,7 @@
 import asyncio
 import json
 import os
+import re
 import signal
 import socket
 import threading
@@ -24,6 +25,7 @@ from embedplane_server.errors import PermanentError
 from embedplane_server.results import BenchmarkResult
 from embedplane_server.scheduling.scheduler import Scheduler
 from embedplane_server.store import open_store
+from tests.support.damage import DAMAGES
 from tests.support.fake_engine import SPACE, FakeEngine, FakeTokenizer, engine_manifest, serve_settings, vector_of
 from tests.support.waiting import wait_for
 
@@ -103,14 +105,17 @@ def test_a_store_without_the_engine_ends_with_66_and_names_it(environment):
     assert last_words(environment)["engine"] == engine_manifest().key
 
 
-def test_an_engine_that_is_damaged_ends_with_66_as_a_missing_one(environment, tmp_path):
+@pytest.mark.parametrize("damage", DAMAGES.values(), ids=DAMAGES.keys())
+def test_an_engine_that_is_damaged_ends_with_66_and_says_what_is_wrong(environment, tmp_path, damage):
     manifest = engine_manifest(variant=machine_class().variant, precision="float32")
     publish(environment, tmp_path, manifest)
-    for file in (tmp_path / "store").rglob("engine.json"):
-        file.write_text("{}")
+    damage(tmp_path / "store" / engine_entry(manifest.key, manifest.variant))
     assert main(["serve"], environment) == 66
-    assert last_words(environment)["reason"] == "EngineMissing"
-    assert last_words(environment)["engine"] == manifest.key
+    said = last_words(environment)
+    words = r"(engine.json is missing or differs from its digest|its manifest.json cannot be read)"
+    name = engine_entry(manifest.key, manifest.variant)
+    assert re.fullmatch(rf"{name} in the store is damaged: {words}. It is set aside and built again.", said["message"])
+    assert (said["reason"], said["engine"]) == ("EngineCorrupt", manifest.key)
 
 
 def test_an_engine_for_other_machines_ends_with_66_and_names_both(environment, tmp_path):

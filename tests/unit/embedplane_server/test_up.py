@@ -1,5 +1,7 @@
 """`up` on the real all-MiniLM-L6-v2: from a folder to vectors, in processes of its own."""
 
+import shutil
+
 import httpx
 import numpy as np
 import openai
@@ -7,6 +9,7 @@ import pytest
 
 from tests.support.classifiers import reference_cross_encoder, save_bert
 from tests.support.collector import running_collector
+from tests.support.damage import flip
 from tests.support.minilm import minilm_up, model_up
 from tests.support.reference import cosines, reference_model
 from tests.support.texts import texts_up_to
@@ -34,6 +37,16 @@ def test_what_was_built_is_reused(minilm):
         assert client.models.list().data[0].id == "minilm"
     assert any("is in the store" in line for line in again.told)
     assert not any("reference vectors" in line or "compiling" in line for line in again.told)
+
+
+def test_an_engine_that_is_damaged_in_the_store_is_built_again(minilm, tmp_path):
+    shutil.copytree(minilm.cache, tmp_path / "cache")
+    (weights,) = (tmp_path / "cache").glob("embedplane/store/engines/*/*/files-*/model.bin")
+    flip(weights)
+    with minilm_up(tmp_path / "cache") as again:
+        assert httpx.get(f"{again.url}/health/ready").status_code == 200
+    assert any("is damaged in the store, and is built again" in line for line in again.told)
+    assert not any("reference vectors" in line for line in again.told)
 
 
 def test_the_traces_of_a_process_arrive_before_it_ends(minilm):
