@@ -43,6 +43,8 @@ from embedplane_server.routes.tei import Tei
 from embedplane_server.routes.traced import with_traces
 from embedplane_server.scheduling.admission import Limits
 from embedplane_server.scheduling.scheduler import Scheduler
+from embedplane_server.self_check import Checked, Proof, SelfCheck, Standard, repeated
+from embedplane_server.self_check_metrics import SelfCheckMetrics
 from embedplane_server.served import ServedModel
 from embedplane_server.settings import ServeSettings
 from embedplane_server.spelling import Speller, Spelling
@@ -81,8 +83,9 @@ def create_app(
     tokenizer: ServingTokenizer,
     manifest: EngineManifest,
     tracing: Tracing | None = None,
+    proof: Proof | None = None,
 ) -> Application:
-    """Return the application around an engine that was checked and warmed."""
+    """Return the application around an engine that was checked and warmed; with its proof it is checked again."""
     served = ServedModel(settings.model_name, settings.served_model_names, manifest)
     metrics = _metrics(served)
     limits = ServedLimits(
@@ -91,12 +94,18 @@ def create_app(
     scheduler = Scheduler(engine, limits.queue, metrics, manifest.benchmark.tokens_per_second)
     metrics.watch_queue(scheduler.queued)
     lifecycle = Lifecycle(scheduler.problem)
+    check = _self_check(settings, proof, manifest, scheduler, lifecycle, metrics) if proof else None
+
+    def last_check() -> Checked | None:
+        return check.last if check else None
+
     tokenizers = ThreadPoolExecutor(TOKENIZER_THREADS, thread_name_prefix="tokenizer")
 
     @asynccontextmanager
     async def running() -> AsyncIterator[None]:
         scheduler.start()
-        yield
+        async with repeated(check, settings.self_check_seconds):
+            yield
         scheduler.close()
         tokenizers.shutdown(wait=False, cancel_futures=True)
 
@@ -116,13 +125,13 @@ def create_app(
         *Rerank(door, spelling).routes(),
         *Predict(door).routes(),
         *health_routes(lifecycle, metrics.registry),
-        *info_routes(info),
+        *info_routes(info, last_check),
         *page_routes(info, manifest, keys),
         *openapi_routes(choices(served, policy, tokenizer.vocabulary_size), further),
     ]
     routes = offered(families, manifest.description.kind)
     check_free(further, routes)
-    edge_settings = _edge_settings(settings, served, policy, routes, keys)
+    edge_settings = _edge_settings(settings, served, policy, routes, keys, last_check)
     edge = Edge(_router(routes, running), edge_settings, lifecycle, metrics)
     traced = with_traces(edge, tracing, served.name, {*edge_settings.known_paths, *further})
     listed = [*_listed(routes), *(("POST", path) for path in further)]
@@ -147,7 +156,12 @@ def _listed(routes: list[Route]) -> list[tuple[str, str]]:
 
 
 def _edge_settings(
-    settings: ServeSettings, served: ServedModel, policy: Policy, routes: list[Route], keys: ApiKeys | None
+    settings: ServeSettings,
+    served: ServedModel,
+    policy: Policy,
+    routes: list[Route],
+    keys: ApiKeys | None,
+    last_check: Callable[[], Checked | None],
 ) -> EdgeSettings:
     plain = [route for route in routes if not route.param_convertors]
     return EdgeSettings(
@@ -158,7 +172,26 @@ def _edge_settings(
         default_paths=frozenset(default_paths(settings.default_route)),
         shortcuts={(method, route.path): route.endpoint for route in plain for method in route.methods or ()},
         keys=keys,
+        last_check=last_check,
     )
+
+
+def _self_check(
+    settings: ServeSettings,
+    proof: Proof,
+    manifest: EngineManifest,
+    scheduler: Scheduler,
+    lifecycle: Lifecycle,
+    metrics: Metrics,
+) -> SelfCheck:
+    """Return the check of the engine behind the scheduler; when it fails, nothing is answered any more."""
+
+    def drifted(words: str) -> None:
+        scheduler.stop_answering()
+        lifecycle.drift = words
+
+    standard = Standard(settings.minimum_cosine, manifest.description.activation)
+    return SelfCheck(proof, standard, scheduler.probe, SelfCheckMetrics(metrics.registry, metrics.labels).note, drifted)
 
 
 def _request_limits(settings: ServeSettings, manifest: EngineManifest) -> RequestLimits:

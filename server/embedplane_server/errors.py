@@ -3,6 +3,7 @@
 StepError                 a command ends with this reason, message and exit code
 ├── PermanentError        the same inputs fail again: exit 64
 ├── TransientError        trying again may help: exit 65
+├── VectorDrift           `serve` only, the engine's vectors are not its reference's here: exit 64 at start, 65 later
 └── NoEngineError         `serve` only, the store has nothing to serve on this machine: exit 66
     ├── EngineMissing         it has no such engine
     ├── EngineCorrupt         it has one that is damaged
@@ -84,6 +85,17 @@ class TransientError(StepError):
 
     def __init__(self, reason: TransientReason, message: str) -> None:
         super().__init__(reason, message)
+
+
+class VectorDrift(StepError):  # noqa: N818 -- the word of the EmbeddingModel's condition
+    """The engine as it was published does not make its reference's vectors here.
+
+    A start that fails so fails again; an engine that drifted while it ran is loaded anew.
+    """
+
+    def __init__(self, message: str, *, while_running: bool) -> None:
+        super().__init__("VectorDrift", message)
+        self.exit_code = ExitCode.RETRY if while_running else ExitCode.PERMANENT
 
 
 class NoEngineError(StepError):

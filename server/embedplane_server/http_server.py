@@ -182,7 +182,9 @@ class DrainingServer(uvicorn.Server):
         await super().shutdown(sockets)
 
     async def on_tick(self, counter: int) -> bool:
-        """Look ten times a second whether it is time to stop."""
+        """Look ten times a second whether it is time to stop; a server whose engine has drifted ends by itself."""
+        if self._stop_at is None and self._application.lifecycle.drift is not None:
+            self.begin_draining()
         if self._stop_at is not None and time.monotonic() >= self._stop_at:
             self.should_exit = True
         return await super().on_tick(counter)

@@ -12,6 +12,8 @@ class Lifecycle:
     def __init__(self, engine_problem: Callable[[], str | None]) -> None:
         self._engine_problem = engine_problem
         self._draining = False
+        self.drift: str | None = None
+        """Why the engine's vectors are not to be trusted any more, None while they are."""
 
     @property
     def is_draining(self) -> bool:
@@ -23,8 +25,10 @@ class Lifecycle:
 
     def not_alive_because(self) -> str | None:
         """Return why the process should be restarted, or None."""
-        return self._engine_problem()
+        return f"VectorDrift: {self.drift}" if self.drift else self._engine_problem()
 
     def not_ready_because(self) -> str | None:
         """Return why no new connections should be sent here, or None."""
-        return "the server is shutting down" if self._draining else self._engine_problem()
+        if self.drift is None and self._draining:
+            return "the server is shutting down"
+        return self.not_alive_because()

@@ -50,7 +50,7 @@ class Metrics:
 
     def __init__(self, identity: Identity, task: Task = "embedding") -> None:
         self.registry = CollectorRegistry()
-        self._identity = identity.labels
+        self.labels = self._identity = identity.labels
         self._histograms: dict[str, Histogram] = {}
         self._queued: Callable[[Lane], Queued] = lambda _: Queued()
         self._count_work()

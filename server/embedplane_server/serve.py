@@ -7,25 +7,22 @@ import asyncio
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import NoReturn
 
 from embedplane_server.app import create_app, queue_limits
-from embedplane_server.builders.conformance import References, load_references, measure, told
+from embedplane_server.builders.conformance import Conformance, References, load_references, measure, told
 from embedplane_server.builders.machine import machine_class
 from embedplane_server.builders.manifest import EngineManifest, damaged_engine, engine_entry, find_engine
 from embedplane_server.ending import on_sigterm
 from embedplane_server.engines.base import Batch, Engine
 from embedplane_server.engines.load import load_engine
-from embedplane_server.errors import (
-    ExitCode,
-    PermanentError,
-    PermanentReason,
-    invalid_settings,
-)
+from embedplane_server.errors import ExitCode, VectorDrift, invalid_settings
 from embedplane_server.export.manifest import TOKENIZER
 from embedplane_server.http_server import http_server, listen
 from embedplane_server.model.classifier import Activation
+from embedplane_server.self_check import Checked, Proof
 from embedplane_server.settings import ServeSettings
 from embedplane_server.store import DamagedEntry, open_store
 from embedplane_server.tokenization import Tokenizer, load_tokenizer
@@ -44,13 +41,14 @@ class Loaded:
     engine: Engine
     tokenizer: Tokenizer
     manifest: EngineManifest
+    proof: Proof | None = None
 
 
 def run(settings: ServeSettings, on_ready: Callable[[int], None] = lambda _: None) -> int:
     """Serve until SIGTERM or SIGINT and return the exit code; `on_ready` gets the port."""
     with on_sigterm(end_at_once), configured_tracing(settings.model_name) as tracing:
         loaded = load(settings)
-        application = create_app(settings, loaded.engine, loaded.tokenizer, loaded.manifest, tracing)
+        application = create_app(settings, loaded.engine, loaded.tokenizer, loaded.manifest, tracing, loaded.proof)
         with listen(settings.host, settings.port) as socket:
             port = int(socket.getsockname()[1])
 
@@ -62,6 +60,8 @@ def run(settings: ServeSettings, on_ready: Callable[[int], None] = lambda _: Non
     # A second signal leaves requests, but a batch that runs while Python ends would abort the process.
     application.scheduler.close()
     loaded.engine.close()
+    if (drift := application.lifecycle.drift) is not None:
+        raise VectorDrift(f"{drift}. The server is started anew from the store.", while_running=True)
     logger.info("finished")
     return ExitCode.DONE
 
@@ -77,9 +77,10 @@ def load(settings: ServeSettings) -> Loaded:
     logger.info("loading %s %s (%s)", manifest.backend, manifest.variant, manifest.precision)
     engine = load_engine(directory, settings.threads)
     references = load_references(directory)
-    prove(engine, references, settings.minimum_cosine, manifest.description.activation)
+    found = prove(engine, references, settings.minimum_cosine, manifest.description.activation)
+    proof = Proof(references, Checked(datetime.now(UTC), found.texts, found.minimum_cosine))
     warm(engine, references, queue_limits(settings, manifest).max_batch_tokens)
-    return Loaded(engine, load_tokenizer(directory / TOKENIZER), manifest)
+    return Loaded(engine, load_tokenizer(directory / TOKENIZER), manifest, proof)
 
 
 async def _find(settings: ServeSettings) -> tuple[EngineManifest, Path]:
@@ -97,17 +98,18 @@ async def _find(settings: ServeSettings) -> tuple[EngineManifest, Path]:
         raise damaged_engine(name, error.problem, manifest.key) from error
 
 
-def prove(engine: Engine, references: References, floor: float, activation: Activation | None = None) -> None:
+def prove(engine: Engine, references: References, floor: float, activation: Activation | None = None) -> Conformance:
     """Refuse an engine whose vectors or scores on this machine are not as near to the reference as they have to be."""
     found = measure(engine, references, CHECKED_TEXTS, activation=activation)
     logger.info("checked: %s", told(found))
     if found.minimum_cosine < floor:
-        raise PermanentError(
-            PermanentReason.CONFORMANCE_FAILED,
+        raise VectorDrift(
             f"on this machine the engine's {told(found)}, below the floor {floor}, although they met it where the "
-            "engine was built. "
-            "Set engine.precision: float32, or choose nodes of another kind.",
+            "engine was built, and its files are those that were published. The machine computes otherwise, or its "
+            "memory is faulty: choose nodes of another kind, or set engine.precision: float32.",
+            while_running=False,
         )
+    return found
 
 
 def warm(engine: Engine, references: References, max_batch_tokens: int) -> None:

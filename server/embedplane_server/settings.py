@@ -173,6 +173,7 @@ class ServeSettings(Settings):
     max_connection_seconds: float = Field(default=60, gt=0)
     drain_delay_seconds: float = Field(default=10, ge=0)
     minimum_cosine: float = Field(default=0.999, gt=0, le=1)
+    self_check_seconds: float = Field(default=300, ge=0)
     default_route: str = Field(default="/v1/embeddings", pattern=ROUTE, max_length=200)
     long_input: Literal["Reject", "Truncate"] = "Reject"
     dimensions: Annotated[DimensionsPolicy, FromJson] = DimensionsPolicy()

@@ -3,6 +3,8 @@
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
+from embedplane_server.store.entries import Entry, stored_files
+
 
 def flip(file: Path) -> None:
     """Change one bit of the last digit of a file, which is valid whatever it says then; else of its middle byte."""
@@ -35,3 +37,11 @@ DAMAGES: Mapping[str, Callable[[Path], None]] = {
     "a flipped bit in a manifest": lambda entry: flip(entry / "manifest.json"),
 }
 """What can be done to the folder of an entry."""
+
+
+def with_digests_made_anew(entry: Path) -> None:
+    """Let the manifest of an entry fit whatever its files hold now."""
+    manifest = entry / "manifest.json"
+    known = Entry.model_validate_json(manifest.read_bytes())
+    files = stored_files(entry / known.folder, known.files)
+    manifest.write_text(known.model_copy(update={"files": files}).sealed().model_dump_json())

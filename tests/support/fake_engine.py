@@ -2,7 +2,7 @@
 
 import re
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from embedplane_server.app import Application, create_app
+from embedplane_server.builders.conformance import References
 from embedplane_server.builders.manifest import EngineManifest
 from embedplane_server.engines.base import Batch, TypedIds, Vectors
 from embedplane_server.errors import EngineError
@@ -17,6 +18,7 @@ from embedplane_server.model import ModelDescription
 from embedplane_server.model.classifier import Activation
 from embedplane_server.model.description import Kind
 from embedplane_server.results import BenchmarkResult, ConformanceResult
+from embedplane_server.self_check import Checked, Proof
 from embedplane_server.settings import ServeSettings
 from embedplane_server.tokenization import Fitted, Side, Text, Token, longest_first
 
@@ -106,6 +108,8 @@ class FakeEngine:
         """Token ids that make a batch fail; an empty set fails every batch."""
         self.answer: Vectors | None = None
         """What to return instead of the right vectors."""
+        self.is_wrong: Callable[[int], bool] = lambda _: False
+        """Which calls, by their number from 1, return vectors that point the other way."""
         self.closed = False
         self._passes = threading.Semaphore(0)
         self._held = False
@@ -130,6 +134,7 @@ class FakeEngine:
     def embed(self, batch: Batch) -> Vectors:
         self.threads.add(threading.get_ident())
         self.batches.append(batch)
+        number = len(self.batches)
         self._entered.release()
         if self._held:
             assert self._passes.acquire(timeout=30), "the test never let the batch through"
@@ -139,7 +144,8 @@ class FakeEngine:
             return self.answer
         if batch.every_token:
             return np.concatenate([token_vectors_of(ids) for ids in batch.token_ids])
-        return np.stack([vector_of(ids)[: self.dimensions] for ids in batch.token_ids])
+        vectors = np.stack([vector_of(ids)[: self.dimensions] for ids in batch.token_ids])
+        return -vectors if self.is_wrong(number) else vectors
 
     def close(self) -> None:
         self.closed = True
@@ -205,12 +211,23 @@ def serve_settings(**changes: Any) -> ServeSettings:
         "host": "127.0.0.1",
         "port": 0,
         "drain_delay_seconds": 0,
+        "self_check_seconds": 0,
     }
     return ServeSettings(**{**facts, **changes})
 
 
-def fake_application(engine: FakeEngine, manifest: EngineManifest | None = None, **settings: Any) -> Application:
-    return create_app(serve_settings(**settings), engine, FakeTokenizer(), manifest or engine_manifest())
+def fake_proof() -> Proof:
+    """Return golden texts, their vectors by the fake engine, and a check at start that passed."""
+    texts = tuple(tuple(range(1000, 1000 + length)) for length in range(3, 43, 4))
+    references = References(texts, np.stack([vector_of(ids) for ids in texts]))
+    return Proof(references, Checked(datetime(2026, 11, 1, tzinfo=UTC), len(texts), 1.0))
+
+
+def fake_application(
+    engine: FakeEngine, manifest: EngineManifest | None = None, proof: Proof | None = None, **settings: Any
+) -> Application:
+    manifest, proof = manifest or engine_manifest(), proof or fake_proof()
+    return create_app(serve_settings(**settings), engine, FakeTokenizer(), manifest, None, proof)
 
 
 MANIFESTS: Mapping[Kind, EngineManifest] = {

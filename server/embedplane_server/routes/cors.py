@@ -9,6 +9,7 @@ EXPOSED = (
     "x-request-id",
     "x-embedplane-vector-space",
     "x-embedplane-model-commit",
+    "x-embedplane-self-check",
     "x-embedplane-tokens",
     "x-embedplane-truncated",
     "x-embedplane-tokenization-ms",

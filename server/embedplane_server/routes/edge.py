@@ -22,6 +22,7 @@ from embedplane_server.routes.authorization import check_key
 from embedplane_server.routes.errors import INTERNAL, error_response, verdict_on
 from embedplane_server.routes.openai import EMBEDDINGS_PATH
 from embedplane_server.routes.traced import note_refusal
+from embedplane_server.self_check import Checked
 
 Handler = Callable[[Request], Awaitable[Response]]
 
@@ -30,6 +31,8 @@ logger = logging.getLogger(__name__)
 REQUEST_ID = re.compile(rb"[\x21-\x7e]{1,128}")
 CLOSING_STATUSES = frozenset({408, 413, 429, 503})
 VECTOR_SPACE = b"x-embedplane-vector-space"
+SELF_CHECK = b"x-embedplane-self-check"
+"""When golden texts were last compared with their reference, and how near they were."""
 CONNECTION_OPENED = "connection_opened"
 """Key of the ASGI state under which the HTTP server notes when the connection was opened (time.monotonic)."""
 
@@ -50,6 +53,7 @@ class EdgeSettings:
     """Handlers by method and path that are called without the router."""
     keys: ApiKeys | None = None
     """None: anybody may ask."""
+    last_check: Callable[[], Checked | None] = lambda: None
 
 
 class Edge:
@@ -79,6 +83,8 @@ class Edge:
             if message["type"] == "http.response.start":
                 status = message["status"]
                 headers = [*message.get("headers", ()), (b"x-request-id", request_id), self._commit]
+                if (checked := self._settings.last_check()) is not None:
+                    headers.append((SELF_CHECK, checked.header))
                 if not any(name == VECTOR_SPACE for name, _ in headers):
                     headers.append(self._vector_space)
                 if self._is_to_close(scope, status):

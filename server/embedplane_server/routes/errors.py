@@ -23,7 +23,7 @@ from embedplane_server.refusals import (
     UnknownTokenEncoding,
 )
 from embedplane_server.routes.error_bodies import Failure, body_for
-from embedplane_server.scheduling.errors import EngineFailed, NeverFits, Overloaded, ShuttingDown
+from embedplane_server.scheduling.errors import EngineDrifted, EngineFailed, NeverFits, Overloaded, ShuttingDown
 
 
 class RequestError(Exception):
@@ -119,6 +119,7 @@ VERDICTS: Mapping[type[Exception], Verdict] = {
     Overloaded: Verdict(429, "overloaded", "tokens", "rate_limit_exceeded"),
     ClientLeft: Verdict(499, "client_left", "client_error", "client_closed_request"),
     EngineFailed: Verdict(500, "engine_failed", "server_error", "engine_failed"),
+    EngineDrifted: Verdict(503, "vector_drift", "server_error", "vector_drift"),
     ShuttingDown: Verdict(503, "shutting_down", "server_error", "service_unavailable"),
     TooMuchHeld: Verdict(503, "too_much_held", "server_error", "service_unavailable"),
     NotReady: Verdict(503, "not_ready", "server_error", "service_unavailable"),

@@ -1,5 +1,6 @@
 """`/info`: the model, its vector space and the limits, for people and tools; TEI's field names beside ours."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import orjson
@@ -12,7 +13,8 @@ from embedplane_server.model import ModelDescription
 from embedplane_server.options import Policy, RequestLimits
 from embedplane_server.prompts import INPUT_TYPES
 from embedplane_server.scheduling.admission import Limits
-from embedplane_server.schemas.info import ClassifyingModelType, EmbeddingModelType, Info, ModelType
+from embedplane_server.schemas.info import ClassifyingModelType, EmbeddingModelType, Info, ModelType, SelfCheckInfo
+from embedplane_server.self_check import Checked
 from embedplane_server.served import ServedModel
 
 TEI_POOLING = {"lasttoken": "last_token"}
@@ -27,16 +29,22 @@ class ServedLimits:
     tokenizer_threads: int
 
 
-def info_routes(document: Info) -> list[Route]:
+def info_routes(document: Info, last_check: Callable[[], Checked | None]) -> list[Route]:
     """Return /info."""
     content = document.model_dump()
     content["model_type"] = document.model_type.model_dump(exclude_none=True)
-    body = orjson.dumps(content)
 
     async def info(_: Request) -> Response:
-        return Response(body, media_type="application/json")
+        checked = last_check()
+        content["self_check"] = None if checked is None else _self_check(checked).model_dump(mode="json")
+        return Response(orjson.dumps(content), media_type="application/json")
 
     return [Route("/info", info, methods=["GET"])]
+
+
+def _self_check(checked: Checked) -> SelfCheckInfo:
+    at = checked.at.replace(microsecond=0)
+    return SelfCheckInfo(at=at, texts=checked.texts, minimum_cosine=round(checked.minimum_cosine, 6))
 
 
 def served_info(served: ServedModel, policy: Policy, limits: ServedLimits) -> Info:

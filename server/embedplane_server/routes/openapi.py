@@ -30,6 +30,7 @@ RESPONSE_HEADERS = {
     "x-request-id": "The id of this request",
     VECTOR_SPACE_HEADER: "The space that the vectors are of",
     "x-embedplane-model-commit": "The commit of the model",
+    "x-embedplane-self-check": "When golden texts last met their reference here, and the lowest cosine among them",
     "x-embedplane-tokens": "Real tokens of all inputs",
     TRUNCATED_HEADER: "How many inputs were cut; absent when none was",
     "x-embedplane-tokenization-ms": "Milliseconds of tokenisation",

@@ -4,6 +4,7 @@ SchedulingError
 ├── NeverFits      more tokens than the queue may ever hold
 ├── Overloaded     the queue is full now; says when there will be room
 ├── EngineFailed   the engine failed on the batch that held an input of the request
+├── EngineDrifted  the engine's vectors are not those of its model any more
 └── ShuttingDown   the server ends
 """
 
@@ -38,6 +39,16 @@ class EngineFailed(SchedulingError):  # noqa: N818 -- reads as the fact it state
 
     def __init__(self) -> None:
         super().__init__("The engine failed while computing the embeddings. Please try again.")
+
+
+class EngineDrifted(SchedulingError):  # noqa: N818 -- reads as the fact it states
+    """A self-check failed: no answer is better than a wrong one."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "VectorDrift: the vectors of this server failed the check against their reference, so it answers no more "
+            "and is replaced. Please try again."
+        )
 
 
 class ShuttingDown(SchedulingError):  # noqa: N818 -- reads as the fact it states

@@ -10,29 +10,23 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Iterable, Sequence
-from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 
 from embedplane_server.engines.base import Batch, Engine, Vectors
 from embedplane_server.errors import EngineError
 from embedplane_server.scheduling.admission import BusyTime, Limits, Queued, Throughput, admit
-from embedplane_server.scheduling.errors import EngineFailed, Overloaded, ShuttingDown
+from embedplane_server.scheduling.answers import embedded, settle
+from embedplane_server.scheduling.begun import Begun, begin, with_probe
+from embedplane_server.scheduling.errors import EngineDrifted, EngineFailed, Overloaded, ShuttingDown
 from embedplane_server.scheduling.health import EngineHealth
 from embedplane_server.scheduling.observer import BatchReport, Observer, Outcome
+from embedplane_server.scheduling.probes import Probe, Probed
 from embedplane_server.scheduling.waiting import Waiting
 from embedplane_server.scheduling.work import Embedded, Lane, Unit, Work
 
 logger = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True, slots=True)
-class Begun:
-    """Inputs that have left the queue, and the batch that they make."""
-
-    units: list[Unit]
-    batch: Batch
 
 
 class Scheduler:
@@ -56,6 +50,8 @@ class Scheduler:
         self._inbox: list[Work] = []
         self._queued = {lane: Queued() for lane in Lane}
         self._closing = False
+        self._has_drifted = False
+        self._probe: Probe | None = None
         self._busy = BusyTime()
         self._taking = threading.Lock()
         self._waiting = Waiting()  # touched with `_taking` held
@@ -103,6 +99,29 @@ class Scheduler:
             self._end([work], Outcome.CANCELLED)
             raise
 
+    async def probe(self, token_ids: Sequence[int], *, alone: bool, patience_seconds: float) -> Probed:
+        """Return the vector of a text that no request asked for, once that holds no request up; one at a time.
+
+        After so many seconds without an idle moment it is computed as one more row of a request's batch.
+        """
+        future: asyncio.Future[Probed] = asyncio.get_running_loop().create_future()
+        probe = Probe(token_ids, alone, self._clock() + patience_seconds, future)
+        with self._arrived:
+            if self._closing:
+                raise ShuttingDown
+            self._probe = probe
+            self._arrived.notify()
+        try:
+            return await future
+        finally:
+            with self._arrived:
+                if self._probe is probe:
+                    self._probe = None
+
+    def stop_answering(self) -> None:
+        """Fail what waits, what runs and what comes: the engine's vectors are not to be trusted any more."""
+        self._has_drifted = True
+
     def _admit(self, token_ids: Sequence[Sequence[int]], every_token: bool) -> Work:
         tokens = sum(map(len, token_ids))
         lane = self.limits.lane(token_ids, tokens)
@@ -111,6 +130,8 @@ class Scheduler:
         with self._arrived:
             if self._closing:
                 raise ShuttingDown
+            if self._has_drifted:
+                raise EngineDrifted
             try:
                 admit(tokens, lane, self._queued, self.limits, self._throughput.tokens_per_second)
             except Overloaded:
@@ -151,7 +172,7 @@ class Scheduler:
                 self._embed(thread, each)
         except BaseException:
             for each in begun:
-                self._fail(each.units)
+                self._fail(each)
             raise
 
     def _begin(self) -> list[Begun] | None:
@@ -167,6 +188,8 @@ class Scheduler:
             while not self._inbox and not self._any_queued():
                 if self._closing:
                     return False
+                if self._probe is not None and not self._busy.running:
+                    return True
                 self._waiting.clear()
                 self._arrived.wait()
             arrivals, self._inbox = self._inbox, []
@@ -188,25 +211,39 @@ class Scheduler:
                 self._leave(unit.work, len(unit.token_ids), 1)
                 if unit.work.started is None:
                     unit.work.started = now
-            begun = _begun(units, alone=not self._busy.running and not self._any_queued())
+            is_idle = not self._busy.running and not self._any_queued()
+            begun = begin(units, alone=is_idle)
+            if self._probe is not None and (probing := with_probe(begun, self._probe, now, is_idle=is_idle)):
+                begun, self._probe = probing, None
             for _ in begun:
                 self._busy.begin(now)
         return begun
 
     def _embed(self, thread: int, begun: Begun) -> None:
         batch = begun.batch
+        if self._has_drifted:
+            self._refuse(begun)
+            return
         self._health.batch_started(thread, self._clock())
         try:
             vectors = self._checked(batch)
         except Exception:
-            logger.exception("a batch of %d inputs and %d tokens failed", len(begun.units), batch.tokens)
-            self._report(batch, Outcome.FAILED)
-            self._fail(begun.units)
+            logger.exception("a batch of %d inputs and %d tokens failed", len(batch.token_ids), batch.tokens)
+            self._refuse(begun)
             self._health.batch_failed(thread, probe_works=self._probe_works())
             return
-        self._report(batch, Outcome.SUCCESS)
         self._health.batch_succeeded(thread, min(batch.token_ids, key=len))
-        self._answer(begun.units, _rows(batch, vectors))
+        if self._has_drifted:
+            self._refuse(begun)
+            return
+        self._report(begun, Outcome.SUCCESS)
+        if begun.probe is not None:
+            begun.probe.settle(Probed(vectors[-1], rode_along=bool(begun.units)))
+        self._answer(begun, vectors)
+
+    def _refuse(self, begun: Begun) -> None:
+        self._report(begun, Outcome.FAILED)
+        self._fail(begun)
 
     def _checked(self, batch: Batch) -> Vectors:
         vectors = self._engine.embed(batch)
@@ -231,62 +268,30 @@ class Scheduler:
             return False
         return True
 
-    def _report(self, batch: Batch, outcome: Outcome) -> None:
-        tokens, inputs = batch.tokens, len(batch.token_ids)
+    def _report(self, begun: Begun, outcome: Outcome) -> None:
+        tokens, inputs = begun.tokens, len(begun.units)
         with self._arrived:
             seconds = self._busy.end(self._clock())
-            if outcome is Outcome.SUCCESS:
+            if outcome is Outcome.SUCCESS and inputs:
                 self._throughput.add(tokens, seconds)
-        self._observer.batch(BatchReport(tokens, batch.longest * inputs - tokens, inputs, seconds, outcome))
+            if self._probe is not None:
+                self._arrived.notify()  # a thread that waits may find the engine idle now
+        if inputs:  # what nobody asked for is not counted
+            padding = begun.batch.longest * inputs - tokens
+            self._observer.batch(BatchReport(tokens, padding, inputs, seconds, outcome))
 
-    def _answer(self, units: list[Unit], rows: Iterable[Vectors]) -> None:
+    def _answer(self, begun: Begun, vectors: Vectors) -> None:
         with self._arrived:  # another thread may have inputs of the same request
-            for unit, own in zip(units, rows, strict=True):
+            for unit, own in zip(begun.units, begun.rows(vectors), strict=True):
                 unit.work.keep(unit.index, own)
-            finished = [work for work in _works(units) if work.unfinished == 0]
+            finished = [work for work in begun.works if work.unfinished == 0]
         self._end(finished, Outcome.SUCCESS)
         now = self._clock()
-        _on_loop(finished, lambda work: work.future.set_result(_embedded(work, now)))
+        settle(finished, lambda work: work.future.set_result(embedded(work, now)))
 
-    def _fail(self, units: list[Unit]) -> None:
-        works = _works(units)
+    def _fail(self, begun: Begun) -> None:
+        works, error = begun.works, EngineDrifted if self._has_drifted else EngineFailed
         self._end(works, Outcome.FAILED)
-        _on_loop(works, lambda work: work.future.set_exception(EngineFailed()))
-
-
-def _rows(batch: Batch, vectors: Vectors) -> Iterable[Vectors]:
-    """Part the vectors by the inputs of a batch."""
-    if not batch.every_token:
-        return vectors
-    return np.split(vectors, np.cumsum([len(ids) for ids in batch.token_ids])[:-1])
-
-
-def _begun(units: list[Unit], *, alone: bool) -> list[Begun]:
-    """Part inputs where some want vectors of texts and some of tokens: one call of the engine gives either."""
-    alike = [[unit for unit in units if unit.work.every_token is every_token] for every_token in (False, True)]
-    return [
-        Begun(each, Batch([unit.token_ids for unit in each], alone, each[0].work.every_token)) for each in alike if each
-    ]
-
-
-def _works(units: list[Unit]) -> list[Work]:
-    return list({id(unit.work): unit.work for unit in units}.values())
-
-
-def _embedded(work: Work, now: float) -> Embedded:
-    if work.vectors is None or work.started is None:
-        raise AssertionError("a request cannot be complete before one of its inputs started")
-    return Embedded(work.vectors, work.started - work.arrived, now - work.started)
-
-
-def _on_loop(works: list[Work], settle: Callable[[Work], None]) -> None:
-    """Settle the futures of these requests on their event loop, all in one step."""
-
-    def settle_all() -> None:
-        for work in works:
-            if not work.future.done():
-                settle(work)
-
-    if works:
-        with suppress(RuntimeError):  # the loop was closed: nobody waits for the answer
-            works[0].future.get_loop().call_soon_threadsafe(settle_all)
+        settle(works, lambda work: work.future.set_exception(error()))
+        if begun.probe is not None:
+            begun.probe.fail(error())

@@ -1,5 +1,6 @@
 """The answer of `/info`: our own field names, and those of text-embeddings-inference beside them."""
 
+from datetime import datetime
 from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -26,6 +27,14 @@ class ModelType(BaseModel):
     embedding: EmbeddingModelType | None = None
     classifier: ClassifyingModelType | None = None
     reranker: ClassifyingModelType | None = None
+
+
+class SelfCheckInfo(BaseModel):
+    """The last check of golden texts against their reference that passed: at start, or while the server runs."""
+
+    at: datetime
+    texts: int
+    minimum_cosine: float = Field(description="the lowest among them, or what scores count as on that scale")
 
 
 class Info(BaseModel):
@@ -56,6 +65,7 @@ class Info(BaseModel):
     backend_version: str
     precision: str
     commit: str
+    self_check: SelfCheckInfo | None = None
     input_types: list[str]
     long_input: Literal["Reject", "Truncate"]
     token_encoding: str = Field(description="whose token ids are meant unless the request says so")

@@ -17,6 +17,7 @@ from tests.support.fake_engine import (
     FakeTokenizer,
     classifying_manifest,
     engine_manifest,
+    fake_proof,
     serve_settings,
     vector_of,
 )
@@ -44,7 +45,7 @@ async def client_of(
     engine: FakeEngine, tokenizer: ServingTokenizer, manifest: EngineManifest, **settings: Any
 ) -> AsyncIterator[httpx.AsyncClient]:
     """Serve an engine with a tokenizer of the test's own."""
-    application = create_app(serve_settings(**settings), engine, tokenizer, manifest)
+    application = create_app(serve_settings(**settings), engine, tokenizer, manifest, None, fake_proof())
     async with application.running():
         transport = httpx.ASGITransport(application.asgi)
         async with httpx.AsyncClient(transport=transport, base_url="http://server") as client:

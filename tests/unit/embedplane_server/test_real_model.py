@@ -1,6 +1,7 @@
 """The real MiniLM through fetch, export and build in one process, held against sentence-transformers."""
 
 import asyncio
+import shutil
 from dataclasses import replace
 
 import httpx
@@ -9,14 +10,16 @@ import pytest
 
 from embedplane_server.app import create_app
 from embedplane_server.builders.machine import machine_class
-from embedplane_server.builders.manifest import read_manifest
+from embedplane_server.builders.manifest import engine_entry, read_manifest
 from embedplane_server.engines.base import Batch
 from embedplane_server.engines.load import load_engine
-from embedplane_server.errors import PermanentError
+from embedplane_server.errors import EngineCorrupt, PermanentError, VectorDrift
 from embedplane_server.export.manifest import TOKENIZER, find_export
+from embedplane_server.serve import load
 from embedplane_server.settings import EngineSettings, Source
 from embedplane_server.store import open_store
 from embedplane_server.tokenization import load_tokenizer
+from tests.support.damage import with_digests_made_anew
 from tests.support.fake_engine import serve_settings
 from tests.support.reference import cosines, minilm_folder, reference_model
 from tests.support.steps import Steps
@@ -176,3 +179,22 @@ def test_other_poolings_prompts_and_no_normalisation_are_exported_exactly(steps)
     found = asyncio.run(find_export(open_store(steps.store), steps.export(fetched, **overrides)))
     assert found is not None
     assert found[0].description.default_prompt_text == "find: "
+
+
+def test_flipped_bits_in_the_weights_of_an_engine_keep_a_server_from_starting(steps, wide, tmp_path):
+    fetched, _, built = wide
+    entry = steps.directory(built).parent
+    copied = tmp_path / "store" / engine_entry(built.key, built.variant)
+    shutil.copytree(entry, copied)
+    (weights,) = copied.rglob("model.bin")
+    content = np.fromfile(weights, dtype=np.uint8)
+    content[len(content) * 3 // 4 :][: 1 << 20] ^= 0x40  # in a layer's matrix
+    content.tofile(weights)
+    settings = serve_settings(
+        store=(tmp_path / "store").as_uri(), engine_key=built.key, vector_space=fetched.vector_space.id
+    )
+    with pytest.raises(EngineCorrupt, match=r"model\.bin is missing or differs"):
+        load(settings)
+    with_digests_made_anew(copied)
+    with pytest.raises(VectorDrift, match="16 texts"):
+        load(settings)

@@ -21,7 +21,7 @@ from embedplane_server.builders.machine import machine_class
 from embedplane_server.builders.manifest import EngineManifest, engine_entry
 from embedplane_server.ending import on_sigterm
 from embedplane_server.engines.base import Batch
-from embedplane_server.errors import PermanentError
+from embedplane_server.errors import VectorDrift
 from embedplane_server.results import BenchmarkResult
 from embedplane_server.scheduling.scheduler import Scheduler
 from embedplane_server.store import open_store
@@ -70,9 +70,9 @@ def test_an_engine_that_equals_its_reference_may_serve(references):
 def test_an_engine_that_differs_on_this_machine_may_not_serve(references):
     vectors = references.vectors.copy()
     vectors[3] = vectors[2]
-    with pytest.raises(PermanentError, match=r"on this machine .* below the floor 0\.999") as refusal:
+    with pytest.raises(VectorDrift, match=r"on this machine .* below the floor 0\.999") as refusal:
         serve.prove(FakeEngine(), replace(references, vectors=vectors), 0.999)
-    assert refusal.value.reason == "ConformanceFailed"
+    assert (refusal.value.reason, refusal.value.exit_code) == ("VectorDrift", 64)
 
 
 def test_warming_runs_full_batches(references):
