@@ -8,6 +8,7 @@ from embedplane_operator.api.status import EmbeddingModelStatus, ScalingStatus
 from embedplane_operator.api.v1alpha1 import EmbeddingModel
 from embedplane_operator.autoscale.report import ScalingReport
 from embedplane_operator.decide.decision import Decision
+from embedplane_operator.drifts import vector_drift
 from embedplane_operator.render.names import url_of
 from embedplane_operator.servers import Servers
 from embedplane_operator.status import Finding, Findings, Outlook, conditions, summarize
@@ -23,7 +24,10 @@ def render_status(
     """The full status; equal to the one before when nothing changed."""
     before, generation = model.status, model.metadata.generation
     active = _scaling_active(scaling, before) if servers.exists else NOT_SERVING
-    findings = replace(decision.findings, by_type={**decision.findings.by_type, ConditionType.SCALING_ACTIVE: active})
+    found = {**decision.findings.by_type, ConditionType.SCALING_ACTIVE: active}
+    if servers.exists and (drift := vector_drift(servers.drifts, servers.ready, before.conditions)):
+        found[ConditionType.VECTOR_DRIFT] = drift
+    findings = replace(decision.findings, by_type=found)
     return EmbeddingModelStatus(
         observed_generation=generation,
         served_generation=_served_generation(before, generation, servers, summarize(findings).reason),

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from embedplane_operator.api.conditions import Reason
 from embedplane_operator.api.repair import Lack, Repair, read_repair
 from embedplane_operator.api.resolved import read_resolved
+from embedplane_operator.drifts import drifts_of
 from embedplane_operator.kinds import Manifest
 from embedplane_operator.troubles import (
     CRASH_REASON,
@@ -39,6 +40,8 @@ class Servers:
     """The Deployment controller has seen the newest template."""
     trouble: Trouble | None = None
     """Why a server does not become ready."""
+    drifts: tuple[str, ...] = ()
+    """What servers said whose vectors failed the check against their reference."""
     lacks: tuple[Lack, ...] = ()
     """What servers found that have no engine to load, the newest first."""
     repair: Repair = field(default_factory=lambda: Repair(engine=""))
@@ -78,6 +81,7 @@ def read_servers(deployment: Manifest, around: ServerSurroundings) -> Servers:
         ready=int(status.get("readyReplicas") or 0),
         is_current=status.get("observedGeneration", 0) >= deployment["metadata"].get("generation", 0),
         trouble=_refused(status) or _first_trouble(pods, around, repair),
+        drifts=tuple(drifts_of(pods)),
         lacks=tuple(sorted(_lacks(pods, repair.engine), key=lambda lack: lack.ended, reverse=True)),
         repair=repair,
     )

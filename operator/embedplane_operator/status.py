@@ -86,6 +86,7 @@ CONDITION_ORDER = (
     ConditionType.ENGINE_READY,
     ConditionType.VECTOR_SPACE_STABLE,
     ConditionType.AVAILABLE,
+    ConditionType.VECTOR_DRIFT,
     ConditionType.SCALING_ACTIVE,
 )
 
@@ -135,6 +136,8 @@ def _condition(
     )
 
 
+ABNORMAL_TYPES = frozenset({ConditionType.VECTOR_DRIFT})
+"""Bad news when True."""
 QUIET_TYPES = frozenset({ConditionType.RECONCILING, ConditionType.STALLED})
 QUIET_REASONS = frozenset({Reason.PENDING, Reason.NOT_SERVING, Reason.UNCHANGED})
 
@@ -148,7 +151,8 @@ def transitions(before: EmbeddingModelStatus, after: EmbeddingModelStatus) -> li
         is_news = previous is None or (previous.status, previous.reason) != (condition.status, condition.reason)
         if condition.type in QUIET_TYPES or condition.reason in QUIET_REASONS or not is_news:
             continue
-        is_warning = condition.status == "False" and condition.reason not in _NORMAL_STEPS
+        bad = "True" if condition.type in ABNORMAL_TYPES else "False"
+        is_warning = condition.status == bad and condition.reason not in _NORMAL_STEPS
         note = Note(condition.reason, condition.message, "Warning" if is_warning else "Normal")
         notes.setdefault((note.reason, note.message), note)
     return list(notes.values())

@@ -17,6 +17,7 @@ class ConditionType(StrEnum):
     ENGINE_READY = "EngineReady"  # an engine that met the cosine floor is published
     AVAILABLE = "Available"  # the endpoint answers, be it with an older spec
     SCALING_ACTIVE = "ScalingActive"  # replicas follow the measured load
+    VECTOR_DRIFT = "VectorDrift"  # a server's vectors failed the check against their reference; absent otherwise
     VECTOR_SPACE_STABLE = "VectorSpaceStable"  # what is wanted lies in the vector space that is served
 
 
@@ -61,6 +62,7 @@ class Reason(StrEnum):
     VECTOR_SPACE_CHANGE_REFUSED = "VectorSpaceChangeRefused"  # the change would make old vectors useless
     DIMENSIONS_UNAVAILABLE = "DimensionsUnavailable"  # embedding.dimensions asks for more than the model's vectors have
     POD_TEMPLATE_INVALID = "PodTemplateInvalid"  # the API server refuses a child made from this spec
+    VECTOR_DRIFT = "VectorDrift"  # a proven engine makes other vectors in this pod; the message names pod and cosine
     ENGINE_MISSING = "EngineMissing"  # the engine that servers want is not in the store any more: it is built again
     ENGINE_CORRUPT = "EngineCorrupt"  # the engine that servers want is damaged in the store: it is built again
     ENGINE_INCOMPATIBLE = "EngineIncompatible"  # no variant of the engine fits the machine, a new build did not help
