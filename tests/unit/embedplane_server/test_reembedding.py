@@ -67,18 +67,17 @@ async def test_parquet_goes_in_and_out(wanted, tmp_path):
 
 
 async def test_a_run_goes_on_where_the_last_one_stopped(wanted):
-    engine = FakeEngine()
-    engine.fails_on = set(FakeTokenizer().encode([FATAL])[0]) - {FIRST, LAST}
-    async with endpoint_of(engine, patience=0) as endpoint:
+    broken, mended = FakeEngine(), FakeEngine()
+    broken.fails_on = set(FakeTokenizer().encode([FATAL])[0]) - {FIRST, LAST}
+    async with endpoint_of(broken, patience=0) as endpoint:
         with pytest.raises(TransientError, match="run the command again to go on"):
             await reembed(wanted, endpoint, teller())
-        assert len(written(wanted.output)) == 20
-        engine.fails_on = None
-        engine.batches.clear()
+    assert len(written(wanted.output)) == 20
+    async with endpoint_of(mended) as endpoint:
         done = await reembed(wanted, endpoint, teller())
     assert done == len(written(wanted.output)) == len(TEXTS)
-    again = {tuple(ids) for batch in engine.batches for ids in batch.token_ids}
-    assert again == {tuple(ids) for ids in FakeTokenizer().encode(TEXTS[20:])}
+    embedded = {tuple(ids) for batch in mended.batches for ids in batch.token_ids}
+    assert embedded == {tuple(ids) for ids in FakeTokenizer().encode(TEXTS[20:])}
 
 
 async def test_a_part_that_was_half_written_is_written_again(wanted):
