@@ -1,7 +1,7 @@
 """The requests of a soak: ordinary ones of every API family, and what a server must survive."""
 
 import random
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -44,9 +44,17 @@ class Ask:
     """The share of the request after which the client closes its connection; None: it waits for the answer."""
 
 
-def text(drawn: random.Random, words: int) -> str:
+class Dice(random.Random):
+    """Falls the same way each time; `length` is how long all texts are, 1 being what they ordinarily are."""
+
+    def __init__(self, seed: int, length: float) -> None:
+        super().__init__(seed)
+        self.length = length
+
+
+def text(drawn: Dice, words: int) -> str:
     """Return a text of so many words."""
-    return " ".join(drawn.choices(WORDS, k=words))
+    return " ".join(drawn.choices(WORDS, k=max(1, round(words * drawn.length))))
 
 
 def embeddings(kind: str, texts: list[str]) -> Ask:
@@ -54,68 +62,68 @@ def embeddings(kind: str, texts: list[str]) -> Ask:
     return Ask(kind, "/v1/embeddings", {"input": texts}, tuple(texts))
 
 
-def one(drawn: random.Random) -> Ask:
+def one(drawn: Dice) -> Ask:
     return embeddings("one", [text(drawn, drawn.randint(1, 60))])
 
 
-def many(drawn: random.Random) -> Ask:
+def many(drawn: Dice) -> Ask:
     return embeddings("many", [text(drawn, drawn.randint(1, 40)) for _ in range(drawn.randint(9, 40))])
 
 
-def tei(drawn: random.Random) -> Ask:
+def tei(drawn: Dice) -> Ask:
     texts = [text(drawn, 8), text(drawn, 20)]
     return Ask("tei", "/embed", {"inputs": texts}, tuple(texts))
 
 
-def cohere(drawn: random.Random) -> Ask:
+def cohere(drawn: Dice) -> Ask:
     texts = [text(drawn, 8)]
     return Ask("cohere", "/v2/embed", {"texts": texts, "embedding_types": ["base64"]}, tuple(texts))
 
 
-def ollama(drawn: random.Random) -> Ask:
+def ollama(drawn: Dice) -> Ask:
     texts = [text(drawn, 5)]
     return Ask("ollama", "/api/embed", {"model": "model", "input": texts[0]}, tuple(texts))
 
 
-def spelled(drawn: random.Random) -> Ask:
+def spelled(drawn: Dice) -> Ask:
     return Ask("spelled", "/tokenize", {"inputs": text(drawn, 50)})
 
 
-def too_long(_: random.Random) -> Ask:
+def too_long(_: Dice) -> Ask:
     return replace(embeddings("too long", ["." * 200_000]), expected=(400,))
 
 
-def oversized(_: random.Random) -> Ask:
+def oversized(_: Dice) -> Ask:
     return Ask("oversized", "/v1/embeddings", b"x" * (17 << 20), expected=(413,))
 
 
-def malformed(drawn: random.Random) -> Ask:
+def malformed(drawn: Dice) -> Ask:
     body = drawn.choice([b"", b"{", b"[" * 500, b'{"input": 7}', b'{"input": []}', b'\xff\xfe{"input": "x"}'])
     return Ask("malformed", "/v1/embeddings", body, expected=(400,))
 
 
-def unknown(_: random.Random) -> Ask:
+def unknown(_: Dice) -> Ask:
     return Ask("unknown", "/v1/embeddings", {"input": "x", "model": "another"}, expected=(404,))
 
 
-def pinned(_: random.Random) -> Ask:
+def pinned(_: Dice) -> Ask:
     return replace(embeddings("pinned", ["x"]), headers=PINNED, expected=(412,))
 
 
-def impatient(drawn: random.Random) -> Ask:
+def impatient(drawn: Dice) -> Ask:
     texts = [text(drawn, 60) for _ in range(20)]
     return replace(embeddings("impatient", texts), headers={"x-embedplane-timeout-ms": "20"}, expected=(200, 504))
 
 
-def leaver(drawn: random.Random) -> Ask:
+def leaver(drawn: Dice) -> Ask:
     return replace(embeddings("leaver", [text(drawn, 60) for _ in range(20)]), leaves_after=1.0)
 
 
-def half_sent(drawn: random.Random) -> Ask:
+def half_sent(drawn: Dice) -> Ask:
     return replace(embeddings("half sent", [text(drawn, 60) for _ in range(20)]), leaves_after=0.7)
 
 
-SHARES: Mapping[Callable[[random.Random], Ask], int] = {
+SHARES: Mapping[Callable[[Dice], Ask], int] = {
     one: 40,
     many: 10,
     tei: 10,
@@ -133,9 +141,11 @@ SHARES: Mapping[Callable[[random.Random], Ask], int] = {
 }
 
 
-def asks(requests: int, seed: int) -> list[Ask]:
-    """Return so many requests, at least one of each kind if there are as many, in an order that the seed decides."""
-    drawn = random.Random(seed)  # noqa: S311 -- repeatable, not secret
-    makers = [*SHARES, *drawn.choices(list(SHARES), weights=list(SHARES.values()), k=requests)][:requests]
-    drawn.shuffle(makers)
-    return [make(drawn) for make in makers]
+def asks(requests: int, seed: int, length: float = 1.0) -> Iterator[Ask]:
+    """Make so many requests, one of each kind first; the seed decides what they are."""
+    dice = Dice(seed, length)
+    makers, weights = list(SHARES), list(SHARES.values())
+    first = dice.sample(makers, k=len(makers))
+    for number in range(requests):
+        maker = first[number] if number < len(first) else dice.choices(makers, weights)[0]
+        yield maker(dice)

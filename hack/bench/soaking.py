@@ -9,12 +9,13 @@ import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import aiohttp
 import httpx
 from prometheus_client.parser import text_string_to_metric_families
 
@@ -59,14 +60,11 @@ class Tally:
     """Requests that reached the server."""
 
 
-async def soak(target: Target, requests: int, clients: int = 8, seed: int = 1) -> dict[str, Any]:
+async def soak(target: Target, requests: int, clients: int = 8, seed: int = 1, length: float = 1.0) -> dict[str, Any]:
     """Send so many requests from so many clients; return the report."""
-    started, tally = time.monotonic(), Tally()
-    before, queue = await _counts(target), asks(requests, seed)
-    first, rest = queue[: requests // 5], queue[requests // 5 :]
-    await _send(target, first, clients, tally)
-    warm = target.megabytes("VmRSS")
-    await _send(target, rest, clients, tally)
+    started, tally, sizes = time.monotonic(), Tally(), Sizes(target, requests)
+    before = await _counts(target)
+    await _send(target, sizes.watched(asks(requests, seed, length)), clients, tally)
     counted = await _settled(target, before, tally)
     problems = [*tally.unexpected, *_problems(counted, tally)]
     return {
@@ -74,31 +72,52 @@ async def soak(target: Target, requests: int, clients: int = 8, seed: int = 1) -
         "seconds": round(time.monotonic() - started, 1),
         "answers": dict(sorted(tally.answers.items())),
         "tokens": {"answered": tally.answered, "leftOrLate": tally.perhaps, **_outcomes(counted)},
-        "megabytes": {"afterFifth": warm, "end": target.megabytes("VmRSS"), "peak": target.megabytes("VmHWM")},
+        "megabytes": {
+            "eachTenth": sizes.tenths,
+            "end": target.megabytes("VmRSS"),
+            "peak": target.megabytes("VmHWM"),
+        },
         "problems": problems,
         "consistent": not problems,
     }
 
 
-async def _send(target: Target, queue: list[Ask], clients: int, tally: Tally) -> None:
-    waiting = iter(queue)
-    async with httpx.AsyncClient(base_url=target.url, timeout=120) as client:
+class Sizes:
+    """The server's resident size at the start and after each tenth of the requests."""
+
+    def __init__(self, target: Target, requests: int) -> None:
+        self._target = target
+        self._step = max(1, requests // 10)
+        self.tenths: list[float] = []
+
+    def watched(self, queue: Iterator[Ask]) -> Iterator[Ask]:
+        """Pass requests on, and look now and then."""
+        for number, ask in enumerate(queue):
+            if number % self._step == 0:
+                self.tenths.append(self._target.megabytes("VmRSS"))
+                print(f"soak: {number} requests, {self.tenths[-1]} MB", file=sys.stderr, flush=True)
+            yield ask
+
+
+async def _send(target: Target, queue: Iterator[Ask], clients: int, tally: Tally) -> None:
+    async with aiohttp.ClientSession(target.url, timeout=aiohttp.ClientTimeout(120)) as client:
 
         async def work() -> None:
-            for ask in waiting:
+            for ask in queue:
                 await (_leave(target, ask, tally) if ask.leaves_after else _ask(client, target, ask, tally))
 
         await asyncio.gather(*(work() for _ in range(clients)))
 
 
-async def _ask(client: httpx.AsyncClient, target: Target, ask: Ask, tally: Tally) -> None:
+async def _ask(client: aiohttp.ClientSession, target: Target, ask: Ask, tally: Tally) -> None:
     content = ask.body if isinstance(ask.body, bytes) else json.dumps(ask.body).encode()
-    answer = await client.post(ask.path, content=content, headers=dict(ask.headers))
+    async with client.post(ask.path, data=content, headers=ask.headers) as answer:
+        body = await answer.read()
     tally.seen += 1
-    tally.answers[f"{ask.kind}: {answer.status_code}"] += 1
-    if answer.status_code not in ask.expected:
-        tally.unexpected.append(f"{ask.kind}: {answer.status_code} {answer.text[:200]}")
-    if answer.status_code != httpx.codes.OK:
+    tally.answers[f"{ask.kind}: {answer.status}"] += 1
+    if answer.status not in ask.expected:
+        tally.unexpected.append(f"{ask.kind}: {answer.status} {body[:200]!r}")
+    if answer.status != httpx.codes.OK:
         tally.perhaps += target.tokens(ask) if httpx.codes.GATEWAY_TIMEOUT in ask.expected else 0
         return
     tokens = target.tokens(ask)
@@ -197,7 +216,7 @@ async def served(model: Path, store: Path) -> AsyncIterator[Target]:
 
 async def _run(options: argparse.Namespace, store: Path) -> dict[str, Any]:
     async with served(options.model, options.store or store) as target:
-        return await soak(target, options.requests, options.clients, options.seed)
+        return await soak(target, options.requests, options.clients, options.seed, options.length)
 
 
 def main() -> None:
@@ -207,6 +226,7 @@ def main() -> None:
     parser.add_argument("--requests", type=int, default=2000)
     parser.add_argument("--clients", type=int, default=8)
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--length", type=float, default=1.0, help="of all texts: 0.1 for many requests in little time")
     parser.add_argument("--store", type=Path, help="of `up`, to begin in seconds (default: a temporary one)")
     parser.add_argument("--output", type=Path)
     options = parser.parse_args()
