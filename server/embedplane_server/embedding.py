@@ -105,12 +105,14 @@ class Embedder:
     async def embed_texts(self, texts: Sequence[Text], options: Options = NO_OPTIONS) -> Embedding:
         """Embed texts, the prompt of the request or the default one before each; two texts together have none."""
         self._check_count(texts)
-        if not all(map(characters, texts)):
+        sizes = list(map(characters, texts))
+        if not all(sizes):
             raise EmptyInput
         prompt = self.policy.prompts.text(options.prompt_name, options.input_type)
         started = time.perf_counter()
         prompted = [prompt + text if isinstance(text, str) else text for text in texts] if prompt else texts
-        fitted = await self._fit(prompted, options)
+        is_short = sum(sizes) + len(prompt) * len(texts) <= SHORT_CHARACTERS
+        fitted = self._fit_now(prompted, options) if is_short else await self._fit(prompted, options)
         truncated = sum(each.tokens > len(each.ids) for each in fitted)
         seconds = time.perf_counter() - started
         return await self._embed([each.ids for each in fitted], truncated, seconds, options)
@@ -147,10 +149,11 @@ class Embedder:
     ) -> Embedding:
         matryoshka = self.policy.matryoshka
         dimensions = matryoshka.choose(options.dimensions, normalize=options.normalize)
-        lengths = [len(ids) for ids in token_ids]
+        lengths = list(map(len, token_ids))
+        tokens = sum(lengths)
         if options.every_token:
-            self._check_every_token(sum(lengths))
-        if (tokens := sum(lengths)) > self.limits.max_tokens:
+            self._check_every_token(tokens)
+        if tokens > self.limits.max_tokens:
             raise TooManyTokens(tokens, self.limits.max_tokens)
         done = await self._scheduler.embed(token_ids, every_token=options.every_token)
         vectors = done.vectors
@@ -167,9 +170,11 @@ class Embedder:
 
     def _check_lengths(self, fitted: Sequence[Fitted], options: Options) -> None:
         """Raise `InputTooLong` for what does not fit, unless the request or the policy wants it cut."""
-        longest = max(fitted, key=lambda each: each.tokens)
         truncate = self.policy.truncate if options.truncate is None else options.truncate
-        if longest.tokens > self.limits.max_sequence_length and not truncate:
+        if truncate:
+            return
+        longest = max(fitted, key=lambda each: each.tokens)
+        if longest.tokens > self.limits.max_sequence_length:
             raise InputTooLong(longest.tokens, self.limits.max_sequence_length, is_counted=longest.is_counted)
 
     def _decode(self, token_ids: Sequence[Sequence[int]], encoding: str) -> list[str]:
@@ -180,22 +185,22 @@ class Embedder:
 
     async def _fit(self, texts: Sequence[Text], options: Options) -> list[Fitted]:
         """Tokenise texts chunk by chunk, until there are too many tokens."""
-        fit = partial(
-            self._tokenizer.fit,
-            window=self.limits.max_sequence_length,
-            side=options.cut_side or self._tokenizer.cut_side,
-        )
+        fit = partial(self._fit_now, options=options)
         loop = asyncio.get_running_loop()
         fitted: list[Fitted] = []
         tokens = 0
         for chunk in chunks(texts):
             if tokens > self.limits.max_tokens:
                 raise TooManyTokens(tokens, self.limits.max_tokens, is_counted=False)
-            at_once = len(chunk) == len(texts) and sum(map(characters, texts)) <= SHORT_CHARACTERS
-            found = fit(chunk) if at_once else await loop.run_in_executor(self._tokenizers, fit, chunk)
-            self._check_lengths(found, options)
+            found = await loop.run_in_executor(self._tokenizers, fit, chunk)
             fitted += found
             tokens += sum(len(each.ids) for each in found)
+        return fitted
+
+    def _fit_now(self, texts: Sequence[Text], options: Options) -> list[Fitted]:
+        window = self.limits.max_sequence_length
+        fitted = self._tokenizer.fit(texts, window, options.cut_side or self._tokenizer.cut_side)
+        self._check_lengths(fitted, options)
         return fitted
 
     def _check_count(self, inputs: Sequence[object]) -> None:

@@ -1,12 +1,13 @@
 """Reading requests and knowing whether somebody still waits for the answer."""
 
 import asyncio
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import Awaitable, Callable
+from typing import TypeVar
 
-from starlette.requests import ClientDisconnect, Request
+from starlette.types import Receive
 
 from embedplane_server.options import RequestLimits
+from embedplane_server.routes.connection import Connection
 from embedplane_server.routes.errors import BodyTooLarge, BodyTooSlow, ClientLeft, TimeIsUp, TooMuchHeld
 from embedplane_server.routes.shape import check_shape
 from embedplane_server.scheduling.errors import ShuttingDown
@@ -15,6 +16,8 @@ HELD_BODIES = 8
 """So many times the limit is held of all requests together, from the first byte to the answer."""
 DISCARDED_BODIES = 4
 """So many times the limit is read and thrown away before the answer, so that the client gets to read that answer."""
+Result = TypeVar("Result")
+
 LAST_SECONDS = 5.0
 """So long bodies that are under way may take when the server ends."""
 
@@ -30,26 +33,15 @@ class Bodies:
         self._is_ending = False
         self._held = 0
 
-    @asynccontextmanager
-    async def reading(self, request: Request) -> AsyncIterator[bytes]:
-        """Give the body, which counts as held until the block ends; one that is too large is read, but not kept."""
-        body = await self._read_in_time(request)
-        self._held += len(body)
-        try:
-            yield body
-        finally:
-            self._held -= len(body)
-
-    async def _read_in_time(self, request: Request) -> bytes:
+    async def read(self, receive: Receive) -> bytes:
+        """Return the body, which counts as held until it is released; one that is too large is read, but not kept."""
         try:
             async with asyncio.timeout(self._seconds()) as limit:
                 self._limits.add(limit)
                 try:
-                    return await self._read(request)
+                    body = await self._read(receive)
                 finally:
                     self._limits.discard(limit)
-        except ClientDisconnect as error:
-            raise ClientLeft("The client left before its request was complete.") from error
         except TimeoutError as error:
             if self._is_ending:
                 raise ShuttingDown from error
@@ -57,6 +49,12 @@ class Bodies:
                 f"The request body did not arrive within the {self._max_seconds:g} seconds that this server gives it. "
                 "Send fewer inputs in one request."
             ) from error
+        self._held += len(body)
+        return body
+
+    def release(self, body: bytes) -> None:
+        """Note that a body is needed no longer."""
+        self._held -= len(body)
 
     def give_up(self) -> None:
         """Wait only a little longer for what is still to come: the server ends."""
@@ -69,11 +67,16 @@ class Bodies:
     def _seconds(self) -> float:
         return min(self._max_seconds, LAST_SECONDS) if self._is_ending else self._max_seconds
 
-    async def _read(self, request: Request) -> bytes:
+    async def _read(self, receive: Receive) -> bytes:
         chunks: list[bytes] = []
         size = kept = 0
+        more = True
         try:
-            async for chunk in request.stream():
+            while more:
+                message = await receive()
+                if message["type"] == "http.disconnect":
+                    raise ClientLeft("The client left before its request was complete.")
+                chunk, more = message.get("body", b""), message.get("more_body", False)
                 size += len(chunk)
                 if size > self._max_bytes:
                     chunks.clear()
@@ -96,30 +99,27 @@ class Bodies:
         return body
 
 
-@asynccontextmanager
-async def while_wanted(request: Request, seconds: float, spent: float) -> AsyncIterator[None]:
-    """Cancel what is inside when the client leaves or the time is up; the body must have been read before.
+async def while_wanted(
+    work: Callable[[], Awaitable[Result]], connection: Connection, seconds: float, spent: float
+) -> Result:
+    """Return what work gives; cancel it when the client leaves or the time is up.
 
     `seconds` are the whole request's, `spent` is what it has taken of them so far.
     """
-    left = False
 
-    async def watch() -> None:
-        nonlocal left
-        while (await request.receive())["type"] != "http.disconnect":
-            pass
-        left = True
-        limit.reschedule(asyncio.get_running_loop().time())
+    def leave() -> None:
+        if not limit.expired():
+            limit.reschedule(asyncio.get_running_loop().time())
 
     try:
         async with asyncio.timeout(max(seconds - spent, 0)) as limit:
-            watcher = asyncio.create_task(watch())
+            connection.when_left(leave)
             try:
-                yield
+                return await work()
             finally:
-                watcher.cancel()
+                connection.when_left(None)
     except TimeoutError as error:
-        if left:
+        if connection.has_left:
             raise ClientLeft("The client left before its answer was ready.") from error
         raise TimeIsUp(
             f"The request took longer than the {seconds:g} seconds that it has. Send fewer inputs in one request."

@@ -5,10 +5,9 @@ metrics.
 """
 
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import cast
+from typing import Self, TypeVar, cast
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -20,12 +19,15 @@ from embedplane_server.metrics import Metrics
 from embedplane_server.options import Options
 from embedplane_server.refusals import EmptyInput
 from embedplane_server.routes.body import Bodies, while_wanted
+from embedplane_server.routes.connection import connection_of
 from embedplane_server.routes.errors import InvalidRequest, UnknownModel, VectorSpaceMismatch
 from embedplane_server.routes.traced import note_embedding
 from embedplane_server.schemas.openai import Input
 from embedplane_server.served import ServedModel
 from embedplane_server.tokenization import Text
 from embedplane_server.tracing.request_trace import TRACE
+
+Result = TypeVar("Result")
 
 VECTOR_SPACE_HEADER = "x-embedplane-vector-space"
 TRUNCATED_HEADER = "x-embedplane-truncated"
@@ -42,12 +44,9 @@ class Door:
     bodies: Bodies
     max_seconds: float
 
-    @asynccontextmanager
-    async def open(self, request: Request) -> AsyncIterator["Call"]:
-        """Serve a request until the block ends: its body is read, nothing is checked yet."""
-        started = time.perf_counter()
-        async with self.bodies.reading(request) as body:
-            yield Call(self, request, started, body)
+    def open(self, request: Request) -> "Call":
+        """Serve a request as long as the block lasts that is entered with this."""
+        return Call(self, request)
 
     def check_name(self, name: str) -> None:
         """Refuse a model that is not served here."""
@@ -60,49 +59,61 @@ class Door:
 
 
 class Call:
-    """One request to embed or to score something."""
+    """One request to embed or to score something. Where its block begins its body has been read, but not checked."""
 
-    def __init__(self, door: Door, request: Request, started: float, body: bytes) -> None:
-        self.body = body
+    def __init__(self, door: Door, request: Request) -> None:
+        self.body = b""
         self._door = door
         self._request = request
-        self._started = started
+        self._headers = dict(reversed(request.scope["headers"]))
+        self._started = time.perf_counter()
+
+    async def __aenter__(self) -> Self:
+        self.body = await self._door.bodies.read(self._request.receive)
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        self._door.bodies.release(self.body)
+
+    def header(self, name: str) -> str | None:
+        """Return a header of the request, the first one of this name."""
+        value: bytes | None = self._headers.get(name.encode("ascii"))
+        return None if value is None else value.decode("latin-1")
 
     async def embed(self, inputs: Input, options: Options) -> Embedding:
         """Embed inputs of any form, while the client waits for them."""
         many = not isinstance(inputs, str) and not (inputs and isinstance(inputs[0], int))
         count = len(inputs) if many else 1
-        return await self._while_wanted(lambda: self._embed(inputs, options), count, options, many=many)
+        return await self._measured(lambda: self._embed(inputs, options), count, options, many=many)
 
     async def score(self, texts: Sequence[Text], options: Options, *, many: bool = True) -> Embedding:
         """Return the logits of texts and pairs of texts; `many` tells whether they came as a list."""
         embedder = self._door.embedder
-        return await self._while_wanted(lambda: embedder.embed_texts(texts, options), len(texts), options, many=many)
+        return await self._measured(lambda: embedder.embed_texts(texts, options), len(texts), options, many=many)
 
     def scores(self, done: Embedding, *, raw: bool = False) -> Vectors:
         """Return what the model makes of logits, of shape `[inputs, labels]`."""
         activation = self._door.served.description.activation
         return done.vectors if raw or activation is None else activate(activation, done.vectors)
 
-    async def _while_wanted(
+    async def _measured(
         self, work: Callable[[], Awaitable[Embedding]], inputs: int, options: Options, *, many: bool
     ) -> Embedding:
         self._check_space(options)
         self._door.metrics.tei.asked(inputs, batch=many)
         begun = time.time_ns()
-        async with self.wanted():
-            done = await work()
+        done = await self.wanted(work)
         if (trace := self._request.scope.get(TRACE)) is not None:
             note_embedding(trace, done, begun)
         self._door.metrics.tei.answered(done.lengths, batch=many)
         return done
 
-    def wanted(self) -> AbstractAsyncContextManager[None]:
-        """Cancel what is inside when nobody waits for it any more, or the time is up that the client or we give it."""
+    async def wanted(self, work: Callable[[], Awaitable[Result]]) -> Result:
+        """Cancel work when nobody waits for it any more, or the time is up that the client or we give it."""
         seconds = self._door.max_seconds
-        if (asked := self._request.headers.get(TIMEOUT_HEADER)) is not None:
+        if (asked := self.header(TIMEOUT_HEADER)) is not None:
             seconds = min(seconds, _milliseconds(asked) / 1000)
-        return while_wanted(self._request, seconds, self.seconds)
+        return await while_wanted(work, connection_of(self._request.scope), seconds, self.seconds)
 
     def answer(self, content: bytes, done: Embedding, extra: Mapping[str, str] | None = None) -> Response:
         """Return the answer, with what it took in its headers and in the metrics."""
@@ -148,7 +159,7 @@ class Call:
         return await embedder.embed_tokens(cast("Sequence[Sequence[int]]", inputs), options)
 
     def _check_space(self, options: Options) -> None:
-        pinned = self._request.headers.get(VECTOR_SPACE_HEADER)
+        pinned = self.header(VECTOR_SPACE_HEADER)
         if pinned is None:
             return
         matryoshka = self._door.embedder.policy.matryoshka

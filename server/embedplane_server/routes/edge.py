@@ -6,7 +6,6 @@ router and middlewares between, which cost more than the rest of the way through
 
 import logging
 import re
-import time
 from collections.abc import Awaitable, Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from random import Random
@@ -19,6 +18,7 @@ from embedplane_server.keys import ApiKeys
 from embedplane_server.lifecycle import Lifecycle
 from embedplane_server.metrics import Metrics
 from embedplane_server.routes.authorization import check_key
+from embedplane_server.routes.connection import connection_of
 from embedplane_server.routes.errors import INTERNAL, error_response, verdict_on
 from embedplane_server.routes.openai import EMBEDDINGS_PATH
 from embedplane_server.routes.traced import note_refusal
@@ -33,8 +33,6 @@ CLOSING_STATUSES = frozenset({408, 413, 429, 503})
 VECTOR_SPACE = b"x-embedplane-vector-space"
 SELF_CHECK = b"x-embedplane-self-check"
 """When golden texts were last compared with their reference, and how near they were."""
-CONNECTION_OPENED = "connection_opened"
-"""Key of the ASGI state under which the HTTP server notes when the connection was opened (time.monotonic)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,8 +118,7 @@ class Edge:
 
     def _is_to_close(self, scope: Scope, status: int) -> bool:
         """Tell whether the connection ends with this answer: balancers see new connections only."""
-        opened = scope.get("state", {}).get(CONNECTION_OPENED)
-        is_old = opened is not None and time.monotonic() - opened >= self._settings.max_connection_seconds
+        is_old = connection_of(scope).seconds >= self._settings.max_connection_seconds
         return is_old or status in CLOSING_STATUSES or self._lifecycle.is_draining
 
     def _request_id(self, scope: Scope) -> bytes:

@@ -8,7 +8,7 @@ from starlette.routing import Route
 from embedplane_server.cl100k import NAME as CL100K
 from embedplane_server.options import OWN_TOKENS, Options
 from embedplane_server.refusals import UnknownTokenEncoding
-from embedplane_server.routes.door import Door
+from embedplane_server.routes.door import Call, Door
 from embedplane_server.routes.parsing import parse
 from embedplane_server.schemas.openai import EmbeddingRequest, ServedModelCard, ServedModelList, embedding_response
 from embedplane_server.schemas.truncate import cut
@@ -39,7 +39,7 @@ class OpenAi:
             body = parse(EmbeddingRequest, call.body)
             if body.model is not None:
                 self._door.check_name(body.model)
-            done = await call.embed(body.input, _options(body, self._token_encoding(request)))
+            done = await call.embed(body.input, _options(body, self._token_encoding(call)))
             model = body.model or self._served.names[0]
             return call.answer(await embedding_response(done.vectors, model, done.tokens, body.encoding_format), done)
 
@@ -53,9 +53,9 @@ class OpenAi:
         self._door.check_name(name)
         return _json(self._card(name))
 
-    def _token_encoding(self, request: Request) -> str | None:
+    def _token_encoding(self, call: Call) -> str | None:
         """Return whose ids a request says it has. A name that means nothing is refused, whatever the input is."""
-        name = request.headers.get(TOKEN_ENCODING_HEADER)
+        name = call.header(TOKEN_ENCODING_HEADER)
         if name not in (None, OWN_TOKENS, CL100K):
             raise UnknownTokenEncoding(name, (OWN_TOKENS, *self._door.embedder.policy.decoders))
         return name

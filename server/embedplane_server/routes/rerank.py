@@ -69,9 +69,8 @@ class Rerank:
     ) -> Response:
         texts = [document if isinstance(document, str) else document.text for document in documents]
         short = texts
-        if body.max_tokens_per_doc is not None:
-            async with call.wanted():
-                short = await self._spelling.heads(texts, body.max_tokens_per_doc)
+        if (most := body.max_tokens_per_doc) is not None:
+            short = await call.wanted(lambda: self._spelling.heads(texts, most))
         done, ranks = await self._ranked(call, body, short, Options(truncate=True))
         document = {
             "id": str(uuid4()),

@@ -88,10 +88,9 @@ class Tei:
         async with self._door.open(request) as call:
             body = parse(TokenizeRequest, call.body)
             texts = [body.inputs] if isinstance(body.inputs, str) else body.inputs
-            async with call.wanted():
-                found = await self._spelling.tokens(
-                    texts, special=body.add_special_tokens, prompt_name=body.prompt_name
-                )
+            found = await call.wanted(
+                lambda: self._spelling.tokens(texts, special=body.add_special_tokens, prompt_name=body.prompt_name)
+            )
             return Response(orjson.dumps(found), media_type="application/json")
 
     async def decode(self, request: Request) -> Response:
@@ -100,8 +99,9 @@ class Tei:
             body = parse(DecodeRequest, call.body)
             many = [ids for ids in body.ids if isinstance(ids, list)]
             one = [token_id for token_id in body.ids if isinstance(token_id, int)]
-            async with call.wanted():
-                texts = await self._spelling.texts([one] if one else many, skip_special=body.skip_special_tokens)
+            texts = await call.wanted(
+                lambda: self._spelling.texts([one] if one else many, skip_special=body.skip_special_tokens)
+            )
             return Response(orjson.dumps(texts), media_type="application/json")
 
 

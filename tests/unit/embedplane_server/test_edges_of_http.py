@@ -88,6 +88,48 @@ def test_a_head_may_be_long_but_not_without_end():
         assert json.loads(answer.read())["error"]["code"] == "headers_too_large"
 
 
+def exchange(client: socket.socket, request: bytes) -> bytes:
+    client.sendall(request)
+    return client.recv(1 << 16)
+
+
+def test_an_answer_is_sent_at_once_and_whole():
+    body = b'{"input": "x"}'
+    request = b"POST /v1/embeddings HTTP/1.1\r\nhost: x\r\ncontent-length: %d\r\n\r\n%b" % (len(body), body)
+    with running_server() as server, socket.create_connection(("127.0.0.1", server.port), timeout=10) as client:
+        for _ in range(50):
+            head, _, content = exchange(client, request).partition(b"\r\n\r\n")
+            assert b"content-length: %d" % len(content) in head
+            assert json.loads(content)["object"] == "list"
+
+
+def test_an_answer_without_a_body_is_sent_too_and_the_connection_lives():
+    with running_server() as server, socket.create_connection(("127.0.0.1", server.port), timeout=10) as client:
+        for _ in range(2):
+            answer = exchange(client, b"HEAD /health/live HTTP/1.1\r\nhost: x\r\n\r\n")
+            assert answer.startswith(b"HTTP/1.1 200 ")
+            assert answer.endswith(b"\r\n\r\n")
+
+
+def test_a_client_that_asks_whether_to_send_its_body_is_told_at_once():
+    body = b'{"input": "x"}'
+    head = b"POST /v1/embeddings HTTP/1.1\r\nhost: x\r\nexpect: 100-continue\r\ncontent-length: %d\r\n\r\n"
+    with running_server() as server, socket.create_connection(("127.0.0.1", server.port), timeout=10) as client:
+        assert exchange(client, head % len(body)) == b"HTTP/1.1 100 Continue\r\n\r\n"
+        assert exchange(client, body).startswith(b"HTTP/1.1 200 ")
+
+
+def test_requests_that_come_together_are_answered_in_their_order():
+    requests = [b"GET /health/live HTTP/1.1\r\nhost: x\r\nx-request-id: %d\r\n\r\n" % number for number in range(5)]
+    with running_server() as server, socket.create_connection(("127.0.0.1", server.port), timeout=10) as client:
+        client.sendall(b"".join(requests))
+        received = b""
+        while received.count(b"HTTP/1.1 200 ") < 5 or not received.endswith(b"}"):
+            received += client.recv(1 << 16)
+    ids = [line for line in received.split(b"\r\n") if line.startswith(b"x-request-id")]
+    assert ids == [b"x-request-id: %d" % number for number in range(5)]
+
+
 @pytest.mark.parametrize("head", [b"GET /v1/models HTTP/1.1\r\nx: ", b"GET /"])
 def test_a_head_that_does_not_end_is_cut_off(head):
     with running_server() as server, socket.create_connection(("127.0.0.1", server.port), timeout=10) as client:

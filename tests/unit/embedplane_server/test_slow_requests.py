@@ -8,17 +8,19 @@ from contextlib import ExitStack, contextmanager
 
 import httpx
 import pytest
-from starlette.requests import Request
 from starlette.types import Message
 
-from embedplane_server import http_server
+from embedplane_server import http_connection, http_server
 from embedplane_server.options import RequestLimits
 from embedplane_server.routes import body
 from embedplane_server.scheduling.errors import ShuttingDown
+from tests.support.fake_engine import MANIFESTS
 from tests.support.fake_server import RunningServer, running_server
 from tests.support.waiting import wait_for
 from tests.unit.embedplane_server.serving import served
 
+EMBEDDING = [b"/v1/embeddings", b"/embed", b"/embed_all", b"/tokenize", b"/decode", b"/v2/embed", b"/api/embed"]
+SCORING = [b"/rerank", b"/v2/rerank", b"/predict"]
 HEAD = b"POST %b HTTP/1.1\r\nhost: x\r\ncontent-length: 1000\r\n\r\n"
 
 CONTENT = json.dumps({"inputs": [f"{'word' * 20} " * 60_000]}).encode()
@@ -45,9 +47,13 @@ def is_spelled(server: RunningServer) -> bool:
     return 'route="/tokenize",status="200"' in httpx.get(f"{server.url}/metrics").text
 
 
-@pytest.mark.parametrize("path", [b"/v1/embeddings", b"/embed", b"/tokenize", b"/decode", b"/v2/embed", b"/api/embed"])
+@pytest.mark.parametrize("path", EMBEDDING + SCORING)
 def test_a_body_that_stalls_gets_408_and_its_connection_is_closed(path):
-    with running_server(max_body_seconds=0.2) as server, sending(server, HEAD % path + b'{"input"') as client:
+    manifest = MANIFESTS["reranker" if path in SCORING else "embedding"]
+    with (
+        running_server(manifest, max_body_seconds=0.2) as server,
+        sending(server, HEAD % path + b'{"input"') as client,
+    ):
         answer = read_to_end(client)
         assert answer.startswith(b"HTTP/1.1 408 ")
         assert b"connection: close" in answer
@@ -93,7 +99,7 @@ def test_a_body_that_is_under_way_when_the_server_ends_is_served():
 
 
 def test_an_answer_that_nobody_reads_does_not_hold_up_the_drain(monkeypatch):
-    monkeypatch.setattr(http_server, "UNREAD_SECONDS", 0.2)
+    monkeypatch.setattr(http_connection, "UNREAD_SECONDS", 0.2)
     with running_server() as server, sending(server, LONG_ANSWER):
         wait_for("it is answered", lambda: is_spelled(server), within=30)
         server.server.begin_draining()
@@ -102,7 +108,7 @@ def test_an_answer_that_nobody_reads_does_not_hold_up_the_drain(monkeypatch):
 
 
 def test_an_answer_that_is_read_slowly_is_sent_to_its_end(monkeypatch):
-    monkeypatch.setattr(http_server, "UNREAD_SECONDS", 1)
+    monkeypatch.setattr(http_connection, "UNREAD_SECONDS", 1)
     with running_server() as server, sending(server, LONG_ANSWER) as client:
         client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 65_536)
         wait_for("it is answered", lambda: is_spelled(server), within=30)
@@ -119,13 +125,13 @@ def test_an_answer_that_is_read_slowly_is_sent_to_its_end(monkeypatch):
 
 
 def test_a_head_that_stalls_gets_408(monkeypatch):
-    monkeypatch.setattr(http_server, "HEAD_SECONDS", 0.2)
+    monkeypatch.setattr(http_connection, "HEAD_SECONDS", 0.2)
     with running_server() as server, sending(server, b"POST /v1/embeddings HTTP/1.1\r\nhost:") as client:
         assert read_to_end(client).startswith(b"HTTP/1.1 408 ")
 
 
 def test_a_head_in_pieces_is_no_slow_head(monkeypatch):
-    monkeypatch.setattr(http_server, "HEAD_SECONDS", 5)
+    monkeypatch.setattr(http_connection, "HEAD_SECONDS", 5)
     with running_server() as server, sending(server, b"GET /health/live HTTP/1.1\r\n") as client:
         client.sendall(b"host: x\r\nconnection: close\r\n\r\n")
         assert read_to_end(client).startswith(b"HTTP/1.1 200 ")
@@ -161,12 +167,8 @@ async def test_a_body_whose_time_is_up_at_that_very_moment_does_not_disturb_the_
     async def receive() -> Message:
         return await asyncio.get_running_loop().create_future()
 
-    async def read() -> None:
-        async with bodies.reading(Request({"type": "http"}, receive)):
-            pass
-
     bodies = body.Bodies(RequestLimits(max_sequence_length=64), max_seconds=0)
-    reading = asyncio.create_task(read())
+    reading = asyncio.create_task(bodies.read(receive))
     await asyncio.sleep(0)  # it begins to wait
     await asyncio.sleep(0)  # its time is up, which it has not heard of yet
     bodies.give_up()
