@@ -3,6 +3,7 @@
 It shares the machine's cores with the servers, so whatever it took would be taken from them.
 """
 
+import itertools
 import json
 import selectors
 import socket
@@ -13,6 +14,7 @@ from dataclasses import dataclass
 from hack.bench.serving.texts import Workload
 
 STALLED_SECONDS = 300.0
+LENGTH, CLOSES = b"\r\ncontent-length: ", b"\r\nconnection: close\r\n"
 
 
 @dataclass(frozen=True)
@@ -38,7 +40,8 @@ class Connection:
     def __init__(self, address: Address) -> None:
         self.address = address
         self.received = bytearray()
-        self.expected = 0
+        self.expected = self.tokens = 0
+        self.closes = False
         self.socket = socket.create_connection(("127.0.0.1", address.port))
         self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
 
@@ -46,6 +49,7 @@ class Connection:
         """Ask; what was received before is forgotten."""
         self.received.clear()
         self.expected = 0
+        self.tokens = request.tokens
         self.socket.sendall(request.data)
 
     def is_complete(self) -> bool:
@@ -55,14 +59,15 @@ class Connection:
             raise ConnectionError(f"port {self.address.port} closed the connection within an answer")
         self.received += data
         if not self.expected:
-            head, separator, _ = bytes(self.received[:4096]).partition(b"\r\n\r\n")
-            if not separator:
+            end = self.received.find(b"\r\n\r\n") + 2
+            if end < 2:
                 return False
-            fields = dict(line.lower().split(b": ", 1) for line in head.split(b"\r\n")[1:])
-            if b" 200 " not in head.split(b"\r\n", 1)[0]:
+            head = self.received[:end].lower()
+            if not head.startswith(b"http/1.1 200 "):
                 raise ConnectionError(f"port {self.address.port} answered {bytes(self.received)[:600]!r}")
-            self.expected = len(head) + 4 + int(fields[b"content-length"])
-            self._closes = fields.get(b"connection") == b"close"
+            start = head.index(LENGTH) + len(LENGTH)
+            self.expected = end + 2 + int(head[start : head.index(b"\r", start)])
+            self.closes = CLOSES in head
         return len(self.received) >= self.expected
 
     def body(self) -> bytes:
@@ -71,7 +76,7 @@ class Connection:
 
     def renewed(self) -> "Connection":
         """Return a connection for the next request: this one, unless the server closes it."""
-        if not self._closes:
+        if not self.closes:
             return self
         self.socket.close()
         return Connection(self.address)
@@ -101,27 +106,27 @@ def run(address: Address, requests: Sequence[Request], in_flight: int, seconds: 
     started = time.perf_counter()
     deadline = started + seconds
     waiting = selectors.DefaultSelector()
-    sent = done_tokens = 0
+    upcoming = itertools.cycle(requests)
+    done_tokens = 0
     for _ in range(in_flight):
         connection = Connection(address)
-        connection.send(requests[sent % len(requests)])
-        waiting.register(connection.socket, selectors.EVENT_READ, (connection, requests[sent % len(requests)].tokens))
-        sent += 1
+        connection.send(next(upcoming))
+        waiting.register(connection.socket, selectors.EVENT_READ, connection)
     while waiting.get_map():
         for key, _ in waiting.select(STALLED_SECONDS):
-            connection, tokens = key.data
+            connection = key.data
             if not connection.is_complete():
                 continue
-            done_tokens += tokens
-            waiting.unregister(connection.socket)
+            done_tokens += connection.tokens
             if time.perf_counter() >= deadline:
+                waiting.unregister(connection.socket)
                 connection.socket.close()
                 continue
-            connection = connection.renewed()
-            request = requests[sent % len(requests)]
-            connection.send(request)
-            waiting.register(connection.socket, selectors.EVENT_READ, (connection, request.tokens))
-            sent += 1
+            if connection.closes:
+                waiting.unregister(connection.socket)
+                connection = connection.renewed()
+                waiting.register(connection.socket, selectors.EVENT_READ, connection)
+            connection.send(next(upcoming))
     return Done(done_tokens, time.perf_counter() - started)
 
 

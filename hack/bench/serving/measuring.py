@@ -51,9 +51,18 @@ class Results:
         """Return the median over the rounds."""
         return statistics.median(self.speeds[workload][server])
 
+    def ratio(self, workload: str, server: str) -> float:
+        """Return the median over the rounds of ours over the other's: both were measured in the same minute."""
+        return median_ratio(self.speeds[workload], server)
+
     def limit(self, workload: Workload) -> float:
         """Return the tokens a second at which the machine's bfloat16 products alone would take all the time."""
         return statistics.median(self.gigaflops) * 1e9 * workload.tokens / self.model.flop(workload.lengths)
+
+
+def median_ratio(of_servers: dict[str, list[float]], server: str) -> float:
+    """Return how many times as much we have as another server, in the median round."""
+    return statistics.median(ours / other for ours, other in zip(of_servers[OURS], of_servers[server], strict=True))
 
 
 class Bare:

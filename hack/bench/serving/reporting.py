@@ -2,13 +2,13 @@
 
 import os
 import platform
-import statistics
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from hack.bench.serving.contenders import OURS
-from hack.bench.serving.measuring import BARE, Results
+from hack.bench.serving.floors import floors
+from hack.bench.serving.measuring import BARE, Results, median_ratio
 from hack.bench.serving.published import THREADS
 
 
@@ -25,33 +25,32 @@ def document(results: list[Results], load_averages: tuple[float, float]) -> dict
 
 
 def table(results: Results) -> str:
-    """Return speeds, ratios to ours, and what else counts, as text."""
+    """Return speeds, ratios to ours, what else counts, and which floors are met, as text."""
     servers = list(results.starts)
     rows = [["tokens/s (ours is so many times as fast; per CPU second)", *servers, BARE, "limit"]]
     for workload in results.workloads:
         ours = results.speed(workload.name, OURS)
         limit = results.limit(workload)
         cells = [_cell(results, workload.name, each) for each in servers]
-        bare = results.speed(workload.name, BARE)
-        rows.append([workload.name, *cells, f"{bare:.0f} ({ours / bare:.2f})", f"{limit:.0f} ({ours / limit:.2f})"])
+        bare, of_bare = results.speed(workload.name, BARE), results.ratio(workload.name, BARE)
+        rows.append([workload.name, *cells, f"{bare:.0f} ({of_bare:.2f})", f"{limit:.0f} ({ours / limit:.2f})"])
     rows.append(["lone short text, ms", *(f"{results.lone.get(each, 0):.2f}" for each in [*servers, BARE]), ""])
     rows.append(["start, s", *(f"{results.starts[each]:.1f}" for each in servers), "", ""])
     rows.append(["memory, MB", *(f"{results.megabytes[each]:.0f}" for each in servers), "", ""])
     if results.verified:
         rows.append(["least cosine", *(f"{results.verified[each].minimum_cosine:.5f}" for each in servers), "", ""])
+    return "\n".join([_aligned(rows), "", *map(str, floors(results))])
+
+
+def _aligned(rows: list[list[str]]) -> str:
     widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
     return "\n".join("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)) for row in rows)
 
 
 def _cell(results: Results, workload: str, server: str) -> str:
-    ratio = _ratio(results.speeds[workload], server)
-    cheaper = _ratio(results.tokens_a_cpu_second[workload], server)
+    ratio = results.ratio(workload, server)
+    cheaper = median_ratio(results.tokens_a_cpu_second[workload], server)
     return f"{results.speed(workload, server):.0f} ({ratio:.2f}; {cheaper:.2f})"
-
-
-def _ratio(of_servers: dict[str, list[float]], server: str) -> float:
-    """Return the median over the rounds of ours over the other's: both were measured in the same minute."""
-    return statistics.median(ours / other for ours, other in zip(of_servers[OURS], of_servers[server], strict=True))
 
 
 def _model(results: Results) -> dict[str, Any]:
@@ -61,6 +60,10 @@ def _model(results: Results) -> dict[str, Any]:
         "residentMegabytes": results.megabytes,
         "loneMilliseconds": {name: round(value, 3) for name, value in results.lone.items()},
         "minimumCosine": {name: round(each.minimum_cosine, 6) for name, each in results.verified.items()},
+        "floors": [
+            {"what": each.what, "measured": round(each.measured, 5), "bound": each.bound, "met": each.is_met}
+            for each in floors(results)
+        ],
         "workloads": {
             workload.name: {
                 "tokens": workload.tokens,
@@ -77,7 +80,7 @@ def _model(results: Results) -> dict[str, Any]:
 
 
 def _ratios(of_servers: dict[str, list[float]], servers: list[str]) -> dict[str, float]:
-    return {name: round(_ratio(of_servers, name), 3) for name in servers}
+    return {name: round(median_ratio(of_servers, name), 3) for name in servers}
 
 
 def _rounded(speeds: dict[str, list[float]]) -> dict[str, list[int]]:
