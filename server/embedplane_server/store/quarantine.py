@@ -57,7 +57,7 @@ class Quarantine:
 
     async def take(self, name: str, manifest: bytes, entry: Entry | None, problem: str) -> None:
         """Move an entry here whose manifest is still this one; the manifest first, so that nobody finds half of it."""
-        place = f"{QUARANTINE}/{datetime.now(UTC):%Y%m%dT%H%M%SZ}-{secrets.token_hex(4)}"
+        place = f"{QUARANTINE}/{datetime.now(UTC):%Y%m%dT%H%M%S.%fZ}-{secrets.token_hex(4)}"
         here, there = f"{name}/{MANIFEST}", f"{place}/{name}/{MANIFEST}"
         if not await self._objects.move(here, there):
             return  # another writer was faster
