@@ -171,7 +171,8 @@ def with_overrides(chain: Chain, overrides: Overrides) -> Chain:
         modules[1] = replace(
             modules[1], config={**_without_modes(modules[1].config), "pooling_mode": overrides.pooling}
         )
-    if overrides.normalize is not None:
+    # A model that normalises already keeps its own module: its configuration is part of the space's identity.
+    if overrides.normalize is not None and overrides.normalize != chain.is_normalized:
         modules = [module for module in modules if module.kind != "Normalize"]
         modules += [Module("Normalize", "", {})] if overrides.normalize else []
     return replace(chain, modules=tuple(modules))

@@ -51,6 +51,8 @@ PLAIN_TRANSFORMER_SETTINGS = frozenset(
 )
 USUAL_OUTPUTS = (("module_output_name", "token_embeddings"), ("module_output_name", "scores"))
 """What a Transformer's output is called unless the model says otherwise: of one that embeds, of a classifier."""
+USUAL_WAYS = (("method", "forward"), ("method_output_name", "last_hidden_state"), ("method_output_name", "logits"))
+"""How a text goes through the Transformer unless modality_config says otherwise."""
 
 # Keys of tokenizer_config.json that change token ids.
 TOKENIZER_SETTINGS = (
@@ -74,6 +76,13 @@ TOKENIZER_SETTINGS = (
     "truncation_side",
     "unk_token",
 )
+
+UNUSUAL_TOKENIZER_SETTINGS: Mapping[str, Any] = {
+    "fix_mistral_regex": False,
+    "keep_accents": False,
+    "remove_space": True,
+}
+"""Keys of tokenizer_config.json that change token ids unless they have these values."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,9 +126,18 @@ def _scores(classifier: Classifier | None) -> dict[str, Any]:
 def _transformer_settings(settings: Mapping[str, Any]) -> dict[str, Any]:
     """Return what sentence-transformers passes on to the model and its tokenizer besides their own files."""
     plain = {key: _arguments(value) for key, value in settings.items() if key not in PLAIN_TRANSFORMER_SETTINGS}
+    plain["modality_config"] = _unusual_ways(settings.get("modality_config") or {})
     return {
         key: value for key, value in plain.items() if value not in (None, {}, []) and (key, value) not in USUAL_OUTPUTS
     }
+
+
+def _unusual_ways(modalities: Mapping[str, Any]) -> dict[str, Any]:
+    ways = {
+        modality: {key: value for key, value in way.items() if (key, value) not in USUAL_WAYS}
+        for modality, way in modalities.items()
+    }
+    return {modality: way for modality, way in ways.items() if way}
 
 
 def _arguments(value: Any) -> Any:  # noqa: ANN401 -- any JSON document
@@ -150,12 +168,29 @@ def _live(value: Any) -> Any:  # noqa: ANN401 -- any JSON document
 def _tokenizer(folder: Path, settings: Mapping[str, Any]) -> dict[str, Any]:
     tokenizer = read_json(folder, "tokenizer.json")
     written = {**read_json(folder, "special_tokens_map.json"), **read_json(folder, "tokenizer_config.json")}
+    counted = {key: _token_text(written[key]) for key in TOKENIZER_SETTINGS if written.get(key) is not None}
+    unusual = {
+        key: written[key] for key, usual in UNUSUAL_TOKENIZER_SETTINGS.items() if written.get(key) not in (None, usual)
+    }
+    further = _further_tokens(tokenizer, written)
     return {
         "tokenizer": sha256_of({key: tokenizer[key] for key in tokenizer if key not in ("padding", "truncation")}),
-        "settings": {key: _token_text(written[key]) for key in TOKENIZER_SETTINGS if written.get(key) is not None},
+        "settings": {**counted, **unusual},
         "added": read_json(folder, "added_tokens.json"),
         "lowerCase": bool(settings.get("do_lower_case")),
+        # Absent where tokenizer.json has them all, as in nearly every model.
+        **({"further": further} if further else {}),
     }
+
+
+def _further_tokens(tokenizer: Mapping[str, Any], written: Mapping[str, Any]) -> list[str]:
+    """Return the tokens that tokenizer_config.json adds to those of tokenizer.json, sorted."""
+    named = [value for key, value in written.items() if key.endswith("_token") and key not in TOKENIZER_SETTINGS]
+    by_purpose = written.get("model_specific_special_tokens") or {}
+    by_id = written.get("added_tokens_decoder") or {}
+    texts = {_token_text(token) for token in (*named, *by_purpose.values(), *by_id.values())}
+    known = {token["content"] for token in tokenizer.get("added_tokens") or ()}
+    return sorted(text for text in texts - known if isinstance(text, str))
 
 
 def _token_text(value: Any) -> Any:  # noqa: ANN401 -- a token may be a text or an object that holds it

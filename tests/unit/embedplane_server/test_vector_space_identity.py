@@ -95,6 +95,11 @@ def test_an_override_that_says_what_the_files_say_changes_nothing(tmp_path):
     assert space(tmp_path, same) == space(tmp_path)
 
 
+def test_so_does_one_of_a_model_whose_normalisation_has_a_configuration(tmp_path):
+    written = {"2_Normalize/config.json": {"module_input_name": "sentence_embedding"}}
+    assert space(tmp_path, Overrides(normalize=True), **written) == space(tmp_path, **written)
+
+
 def test_each_difference_has_an_id_of_its_own(tmp_path):
     query, default = Overrides(prompts={"q": "x"}), Overrides(prompts={"q": "x"}, default_prompt="q")
     ids = [space(tmp_path, overrides) for overrides in (Overrides(), Overrides(pooling="cls"), query, default)]
