@@ -83,6 +83,7 @@ CONDITION_ORDER = (
     ConditionType.RECONCILING,
     ConditionType.STALLED,
     ConditionType.SOURCE_RESOLVED,
+    ConditionType.DESCRIPTION_INCOMPLETE,
     ConditionType.ENGINE_READY,
     ConditionType.VECTOR_SPACE_STABLE,
     ConditionType.AVAILABLE,
@@ -136,7 +137,7 @@ def _condition(
     )
 
 
-ABNORMAL_TYPES = frozenset({ConditionType.VECTOR_DRIFT})
+ABNORMAL_TYPES = frozenset({ConditionType.VECTOR_DRIFT, ConditionType.DESCRIPTION_INCOMPLETE})
 """Bad news when True."""
 QUIET_TYPES = frozenset({ConditionType.RECONCILING, ConditionType.STALLED})
 QUIET_REASONS = frozenset({Reason.PENDING, Reason.NOT_SERVING, Reason.UNCHANGED})

@@ -207,7 +207,7 @@ def _describe(arguments: argparse.Namespace, _: Mapping[str, str]) -> int:
     except ValidationError as error:
         raise invalid_settings(f"--overrides: {error.errors(include_url=False)[0]['msg']}") from error
     source = source_of(arguments.model, arguments.revision, arguments.endpoint)
-    sys.stdout.write(json.dumps(describe_source(source, overrides).as_document(), indent=2, ensure_ascii=False) + "\n")
+    sys.stdout.write(json.dumps(describe_source(source, overrides), indent=2, ensure_ascii=False) + "\n")
     return ExitCode.DONE
 
 

@@ -12,7 +12,7 @@ import shutil
 import tempfile
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import get_args
 
@@ -28,8 +28,9 @@ from embedplane_server.errors import (
 )
 from embedplane_server.export.manifest import export_key, find_export
 from embedplane_server.hub import Hub, Snapshot
-from embedplane_server.model import describe
+from embedplane_server.model import readme
 from embedplane_server.model.chain import read_chain
+from embedplane_server.model.description import read_model
 from embedplane_server.model.files import configuration_files, weight_files
 from embedplane_server.model.places import module_places
 from embedplane_server.progress import Progress
@@ -50,6 +51,8 @@ class StoredModel:
     digest: str
     entry: Entry
     directory: Path
+    mentions: tuple[str, ...] = ()
+    """The prompts that the model's README names."""
 
 
 async def fetch(settings: FetchSettings, progress: Progress) -> FetchResult:
@@ -61,14 +64,18 @@ async def fetch(settings: FetchSettings, progress: Progress) -> FetchResult:
         assert settings.source.path is not None
         stored = await _from_folder(store, settings.source.path, progress)
     digests = {name: file.sha256 for name, file in stored.entry.files.items()}
-    description = describe(stored.directory, settings.overrides, digests)
+    reading = read_model(stored.directory, settings.overrides, digests)
+    description = reading.describe()
     progress.say(f"vector space {description.vector_space}: {description.architecture}, commit {stored.commit[:19]}")
+    unsaid = reading.unsaid(stored.mentions)
+    for each in unsaid:
+        progress.say(each.told)
     return FetchResult(
         commit=stored.commit,
         digest=stored.digest,
         size_bytes=stored.entry.size_bytes,
         architecture=description.architecture,
-        vector_space=vector_space_result(description),
+        vector_space=vector_space_result(description, unsaid),
         export_keys=await _exports(store, description.vector_space),
         engine=await _engine(store, description.vector_space, settings.engine),
         set_aside=set_aside_results(store.quarantine.put),
@@ -107,7 +114,8 @@ async def _from_folder(store: Store, folder: Path, progress: Progress) -> Stored
     places = module_places(folder)
     read_chain(folder)  # what cannot be served is refused before it is copied
     chosen = [*configuration_files(names, places), *weight_files(names, places)]
-    return await _publish(store, folder, chosen, None)
+    stored = await _publish(store, folder, chosen, None)
+    return replace(stored, mentions=readme.read_mentions(folder / readme.NAME))
 
 
 async def _publish(store: Store, folder: Path, chosen: Sequence[str], commit: str | None) -> StoredModel:
@@ -146,10 +154,11 @@ async def _from_hub(
             return stored
         chosen = await _download(hub, snapshot, staging, progress)
         stored = await _publish(store, staging, chosen, snapshot.commit)
-        document = SourceDocument(digest=stored.digest).model_dump_json()
+        mentions = readme.read_mentions(staging / readme.NAME)
+        document = SourceDocument(digest=stored.digest, mentions=mentions).model_dump_json()
         await store.write(source_document(place, snapshot.commit), document.encode())
         await asyncio.to_thread(shutil.rmtree, staging, ignore_errors=True)
-        return stored
+        return replace(stored, mentions=mentions)
 
 
 def _token(path: Path | None) -> str | None:
@@ -174,7 +183,8 @@ async def _known(store: Store, place: str, commit: str) -> StoredModel | None:
         document = None if content is None else SourceDocument.model_validate_json(content)
     except ValidationError:
         return None  # it is written again
-    return None if document is None else await _stored(store, document.digest, commit)
+    stored = None if document is None else await _stored(store, document.digest, commit)
+    return None if document is None or stored is None else replace(stored, mentions=document.mentions)
 
 
 async def _download(hub: Hub, snapshot: Snapshot, staging: Path, progress: Progress) -> list[str]:
@@ -187,6 +197,8 @@ async def _download(hub: Hub, snapshot: Snapshot, staging: Path, progress: Progr
     read_chain(staging)
     weights = weight_files(names, places)
     await _bring(hub, snapshot, weights, staging, progress)
+    if readme.NAME in names and snapshot.files[readme.NAME].size <= readme.MOST_BYTES:
+        await _bring(hub, snapshot, [readme.NAME], staging, progress)
     return [*configuration, *weights]
 
 

@@ -9,6 +9,7 @@ from pydantic.alias_generators import to_camel
 
 from embedplane_server.model import ModelDescription
 from embedplane_server.model.chain import Task
+from embedplane_server.model.unsaid import Unsaid
 from embedplane_server.store.quarantine import SetAside
 
 _PROMPT_NAMES_BYTES = 512
@@ -37,6 +38,8 @@ class VectorSpaceResult(Result):
     similarity: str | None
     prompts: tuple[str, ...]
     """Names of the prompts, as many as fit."""
+    unsaid: tuple[str, ...] | None = None
+    """Names of what the model's files leave unsaid or contradict; None: nothing."""
 
 
 class ConformanceResult(Result):
@@ -100,8 +103,8 @@ class FetchResult(Result):
     set_aside: tuple[SetAsideResult, ...] | None = None
 
 
-def vector_space_result(description: ModelDescription) -> VectorSpaceResult:
-    """Return what the status shows of a description."""
+def vector_space_result(description: ModelDescription, unsaid: Sequence[Unsaid] = ()) -> VectorSpaceResult:
+    """Return what the status shows of a description and of what was filled in."""
     names: list[str] = []
     for name in sorted(description.prompts):
         if sum(len(known.encode()) + 3 for known in (*names, name)) > _PROMPT_NAMES_BYTES:
@@ -116,6 +119,7 @@ def vector_space_result(description: ModelDescription) -> VectorSpaceResult:
         max_sequence_length=description.max_sequence_length,
         similarity=description.similarity,
         prompts=tuple(names),
+        unsaid=tuple(each.name for each in unsaid) or None,
     )
 
 

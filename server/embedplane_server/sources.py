@@ -13,6 +13,8 @@ class SourceDocument(BaseModel):
     """Which model of the store a commit of a source is."""
 
     digest: str = Field(pattern=r"^[0-9a-f]{64}$")
+    mentions: tuple[str, ...] = ()
+    """The prompts that the README of this commit names; the README itself is not kept."""
 
 
 def model_entry(digest: str) -> str:

@@ -1,7 +1,8 @@
 """Every condition type and reason of an EmbeddingModel, and what each means to its reader.
 
-`Ready` is the summary. `Reconciling` and `Stalled` follow kstatus: abnormal when True, absent when normal. Reasons that
-Jobs report (`JobReason`) come from the server package as docs/contract.md lists them.
+`Ready` is the summary. `Reconciling` and `Stalled` follow kstatus: abnormal when True, absent when normal; so does
+`DescriptionIncomplete`, which makes nothing unready. Reasons that Jobs report (`JobReason`, `UnsaidReason`) come from
+the server package as docs/contract.md lists them.
 """
 
 from enum import StrEnum
@@ -19,6 +20,7 @@ class ConditionType(StrEnum):
     SCALING_ACTIVE = "ScalingActive"  # replicas follow the measured load
     VECTOR_DRIFT = "VectorDrift"  # a server's vectors failed the check against their reference; absent otherwise
     VECTOR_SPACE_STABLE = "VectorSpaceStable"  # what is wanted lies in the vector space that is served
+    DESCRIPTION_INCOMPLETE = "DescriptionIncomplete"  # the model's files left something unsaid; absent otherwise
 
 
 class Reason(StrEnum):
@@ -78,6 +80,19 @@ class Reason(StrEnum):
 
     # The cluster itself.
     CLUSTER_REFUSED = "ClusterRefused"  # the API server refused a request of the operator
+
+
+class UnsaidReason(StrEnum):
+    """DescriptionIncomplete: what the model's files leave unsaid or contradict, in the server package's words."""
+
+    POOLING_UNSAID = "PoolingUnsaid"  # no modules.json, or a Pooling without a mode
+    SEVERAL_POOLINGS = "SeveralPoolings"  # the Pooling's older form names several modes
+    POOLING_CONTRADICTED = "PoolingContradicted"  # the Pooling's two forms differ
+    PROMPTS_UNSAID = "PromptsUnsaid"  # the README names prompts that the configuration lacks
+    WINDOW_UNSAID = "WindowUnsaid"  # only the number of positions says how long a text may be
+    WINDOW_CONTRADICTED = "WindowContradicted"  # the files differ about how long a text may be
+    LOWER_CASE_CONTRADICTED = "LowerCaseContradicted"  # the tokenizer's files differ about lower-casing
+    SIMILARITY_UNKNOWN = "SimilarityUnknown"  # the similarity function has an unknown name
 
 
 class JobReason(StrEnum):

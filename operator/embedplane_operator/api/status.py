@@ -71,6 +71,8 @@ class VectorSpaceStatus(ApiModel):
     """Similarity function that the model was made for."""
     prompts: tuple[Text, ...] = Field((), max_length=256)
     """Names of the prompts."""
+    unsaid: Annotated[tuple[Text, ...], Field(max_length=32)] | None = None
+    """What the model's files leave unsaid or contradict, so that it was filled in; absent where nothing is."""
 
     @property
     def base_id(self) -> str:

@@ -40,6 +40,7 @@ from embedplane_operator.decide.serving import (
     serving_manifests,
 )
 from embedplane_operator.decide.standstill import LOOK_AGAIN_BLOCKED, blocked_by, suspended
+from embedplane_operator.decide.unsaid import incomplete_description
 from embedplane_operator.decide.way import Way
 from embedplane_operator.kinds import Manifest
 from embedplane_operator.observation import Observation
@@ -139,6 +140,8 @@ def _resolve(progress: Progress) -> tuple[Resolved | None, Pinned]:
     progress.findings[ConditionType.SOURCE_RESOLVED] = _resolved(source, read_set_aside(fetched))
     lengths = way.model.spec.embedding.dimensions
     space = with_dimensions(space, lengths)
+    if unsaid := incomplete_description(space):
+        progress.findings[ConditionType.DESCRIPTION_INCOMPLETE] = unsaid
     another = refused_change(way.model, way.observed.deployments, live, space)
     if refused := unavailable_dimensions(space, lengths) or another:
         _pend(progress, {ConditionType.VECTOR_SPACE_STABLE: refused})

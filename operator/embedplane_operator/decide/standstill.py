@@ -10,15 +10,19 @@ from embedplane_operator.observation import Observation
 from embedplane_operator.status import Finding, Findings, Outlook
 
 LOOK_AGAIN_BLOCKED = 15.0
+KEPT = (
+    ConditionType.SOURCE_RESOLVED,
+    ConditionType.DESCRIPTION_INCOMPLETE,
+    ConditionType.ENGINE_READY,
+    ConditionType.VECTOR_SPACE_STABLE,
+)
 
 
 def suspended(observed: Observation, live: Live | None) -> Decision:
     """Everything stays as it was said last; only availability is looked at."""
     known = {condition.type: condition for condition in observed.model.status.conditions}
     kept = {
-        kind: Finding(known[kind].status, known[kind].reason, known[kind].message)
-        for kind in (ConditionType.SOURCE_RESOLVED, ConditionType.ENGINE_READY, ConditionType.VECTOR_SPACE_STABLE)
-        if kind in known
+        kind: Finding(known[kind].status, known[kind].reason, known[kind].message) for kind in KEPT if kind in known
     }
     available = availability(servers_of(observed, live.name if live else None))
     words = "spec.suspend is true: what runs goes on, and nothing is changed until it is false"

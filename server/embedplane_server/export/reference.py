@@ -23,6 +23,7 @@ from embedplane_server.export.graph import (
     TYPED_CLASSIFICATION,
     Signature,
 )
+from embedplane_server.export.loadable import loadable
 from embedplane_server.model import ModelDescription
 from embedplane_server.settings import ExportFormat
 from embedplane_server.tokenization import Text
@@ -42,7 +43,8 @@ def load_reference(folder: Path, description: ModelDescription) -> Model:
 
 def _embedding_model(folder: Path, description: ModelDescription) -> SentenceTransformer:
     assert description.pooling is not None
-    files = _load(SentenceTransformer, folder)
+    with loadable(folder, description.pooling) as place:
+        files = _load(SentenceTransformer, place)
     modules = [module for module in files if not isinstance(module, Normalize)]
     for module in modules:
         if isinstance(module, Pooling):

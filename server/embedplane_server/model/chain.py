@@ -70,6 +70,15 @@ class Chain:
         return () if self.pooling is None else pooling_modes(self.pooling.config)
 
     @property
+    def width(self) -> int:
+        """Length of a token's vector."""
+        config = self.transformer.config
+        hidden = next((config[key] for key in ("hidden_size", "d_model", "n_embd", "dim") if key in config), None)
+        if hidden is None:
+            raise unsupported_model("config.json does not say the model's hidden size.")
+        return int(hidden)
+
+    @property
     def is_normalized(self) -> bool:
         return self.modules[-1].kind == "Normalize"
 
@@ -153,8 +162,13 @@ def _refuse_unsupported_settings(chain: Chain) -> None:
     if set(settings.get("modality_config") or {"text"}) != {"text"}:
         raise unsupported_model("the model takes more than text; only text-embedding models are served.")
     for module in chain.modules:
-        if module.config.get("module_input_name", "sentence_embedding") != "sentence_embedding":
-            raise unsupported_model(f"{module.path}/config.json works on {module.config['module_input_name']}.")
+        for key in ("module_input_name", "module_output_name"):
+            if (
+                module.config.get(key) or "sentence_embedding"
+            ) != "sentence_embedding" and module.kind != "Transformer":
+                raise unsupported_model(
+                    f"{module.path}/config.json says {key}: {module.config[key]}; only sentence_embedding is served."
+                )
         activation = str(module.config.get("activation_function") or "torch.nn")
         if module.kind == "Dense" and not activation.startswith("torch.nn"):
             raise unsupported_model(
@@ -187,5 +201,19 @@ def _refuse_overrides(overrides: Overrides) -> None:
         )
 
 
+def refuse_unknown_pooling(chain: Chain) -> None:
+    """Refuse a pooling that nobody knows; a user's override comes first."""
+    if chain.pooling is None:
+        return
+    config, where = chain.pooling.config, f"{chain.pooling.path}/config.json"
+    ask = f"Set embedding.pooling to one of {', '.join(LEGACY_POOLING.values())}."
+    unknown = [mode for mode in chain.pooling_modes if mode not in LEGACY_POOLING.values()]
+    unknown += [key for key in config if key.startswith("pooling_mode_") and key not in LEGACY_POOLING]
+    if unknown:
+        raise unsupported_model(f"{where} of the model names the pooling {unknown[0]!r}, which is unknown. {ask}")
+    if not config and chain.pooling.path:
+        raise unsupported_model(f"{where} of the model is missing or empty, so its pooling is unknown. {ask}")
+
+
 def _without_modes(config: Mapping[str, Any]) -> dict[str, Any]:
-    return {key: value for key, value in config.items() if key not in LEGACY_POOLING}
+    return {key: value for key, value in config.items() if not key.startswith("pooling_mode_")}

@@ -4,7 +4,7 @@ Reads JSON only: no weights are loaded (they are hashed), no code of the model i
 """
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -12,18 +12,17 @@ from typing import Any, Literal
 from pydantic.alias_generators import to_camel
 
 from embedplane_server.errors import invalid_settings, unsupported_model
-from embedplane_server.model.chain import Chain, Task, read_chain, with_overrides
+from embedplane_server.model.chain import Chain, Task, read_chain, refuse_unknown_pooling, with_overrides
 from embedplane_server.model.classifier import Activation, Classifier, read_classifier
 from embedplane_server.model.files import weight_files
 from embedplane_server.model.places import read_json
-from embedplane_server.model.space import Behaviour, vector_space_id
+from embedplane_server.model.space import Behaviour, canonical_form, vector_space_id
+from embedplane_server.model.unsaid import SIMILARITIES, Unsaid, find_unsaid
+from embedplane_server.model.window import window
 from embedplane_server.settings import Overrides
 
 Kind = Literal["embedding", "reranker", "classifier"]
 """What a model is for, as text-embeddings-inference tells them apart."""
-
-# Models that number positions from pad_token_id + 1: so many fewer tokens fit than config.json says.
-_SHIFTED_POSITIONS = frozenset({"roberta", "xlm-roberta", "camembert", "mpnet", "xlm-roberta-xl", "longformer", "esm"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,31 +64,64 @@ class ModelDescription:
         return {to_camel(key): value for key, value in asdict(self).items()}
 
 
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """A model's files as they are read, with the user's overrides; what it means is in its description."""
+
+    folder: Path
+    overrides: Overrides
+    files: Chain
+    """The chain that the files tell, without overrides."""
+    chain: Chain
+    behaviour: Behaviour
+    weights: Mapping[str, str]
+    """sha256 of each weight file by its path."""
+
+    @property
+    def form(self) -> dict[str, Any]:
+        """What the id of the vector space is a hash of."""
+        return canonical_form(self.folder, self.chain, self.behaviour, self.weights)
+
+    def unsaid(self, mentions: Sequence[str] = ()) -> tuple[Unsaid, ...]:
+        """Return what the files leave unsaid; `mentions` are the prompts that the model's README names."""
+        return find_unsaid(self.folder, self.files, self.behaviour.prompts, self.overrides, mentions)
+
+    def describe(self) -> ModelDescription:
+        """Return what the model is."""
+        config, classifier = self.chain.transformer.config, self.behaviour.classifier
+        return ModelDescription(
+            architecture=str((config.get("architectures") or [config["model_type"]])[0]),
+            dimensions=len(classifier.labels) if classifier else _dimensions(self.chain),
+            pooling="+".join(self.chain.pooling_modes) or None,
+            normalized=self.chain.is_normalized,
+            max_sequence_length=self.behaviour.max_sequence_length,
+            similarity=None if classifier else _similarity(self.folder),
+            prompts=dict(self.behaviour.prompts),
+            default_prompt=self.behaviour.default_prompt,
+            vector_space=vector_space_id(self.form),
+            task=self.chain.task,
+            labels=classifier.labels if classifier else (),
+            activation=classifier.activation if classifier else None,
+        )
+
+
 def describe(folder: Path, overrides: Overrides, digests: Mapping[str, str] | None = None) -> ModelDescription:
     """Describe a model's folder; with `digests` (sha256 by path) the weights are not read and need not be there."""
-    chain = with_overrides(read_chain(folder), overrides)
+    return read_model(folder, overrides, digests).describe()
+
+
+def read_model(folder: Path, overrides: Overrides, digests: Mapping[str, str] | None = None) -> Reading:
+    """Read a model's folder; `digests` as of `describe`. What cannot be served exactly is refused."""
+    files = read_chain(folder)
+    chain = with_overrides(files, overrides)
+    refuse_unknown_pooling(chain)
     names = {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()} | set(digests or {})
     weights = weight_files(names, ((module.kind, module.path) for module in chain.modules))
     known = digests if digests is not None else {name: file_sha256(folder / name) for name in weights}
     written = read_json(folder, "config_sentence_transformers.json")
     behaviour = _behaviour(folder, chain, overrides, written)
     _refuse_prompt_exclusion(chain, behaviour)
-    config = chain.transformer.config
-    classifier = behaviour.classifier
-    return ModelDescription(
-        architecture=str((config.get("architectures") or [config["model_type"]])[0]),
-        dimensions=len(classifier.labels) if classifier else _dimensions(chain),
-        pooling="+".join(chain.pooling_modes) or None,
-        normalized=chain.is_normalized,
-        max_sequence_length=behaviour.max_sequence_length,
-        similarity=None if classifier else str(written.get("similarity_fn_name") or "cosine"),
-        prompts=dict(behaviour.prompts),
-        default_prompt=behaviour.default_prompt,
-        vector_space=vector_space_id(folder, chain, behaviour, {name: known[name] for name in weights}),
-        task=chain.task,
-        labels=classifier.labels if classifier else (),
-        activation=classifier.activation if classifier else None,
-    )
+    return Reading(folder, overrides, files, chain, behaviour, {name: known[name] for name in weights})
 
 
 def file_sha256(path: Path) -> str:
@@ -99,10 +131,10 @@ def file_sha256(path: Path) -> str:
 
 
 def _behaviour(folder: Path, chain: Chain, overrides: Overrides, written: Mapping[str, Any]) -> Behaviour:
-    window = _window(folder, chain, overrides)
+    tokens = window(folder, chain, overrides.max_sequence_length)
     if chain.task == "classification":
-        return Behaviour({}, None, window, _classifier(chain, written))
-    prompts = overrides.prompts if overrides.prompts is not None else dict(written.get("prompts") or {})
+        return Behaviour({}, None, tokens, _classifier(chain, written))
+    prompts = overrides.prompts if overrides.prompts is not None else _prompts(written)
     default = overrides.default_prompt or written.get("default_prompt_name")
     if default is not None and default not in prompts:
         known = ", ".join(sorted(prompts)) or "none"
@@ -110,7 +142,16 @@ def _behaviour(folder: Path, chain: Chain, overrides: Overrides, written: Mappin
         if overrides.default_prompt or overrides.prompts is not None:
             raise invalid_settings(f"embedding.defaultPrompt: {message}. Add it to embedding.prompts or name another.")
         raise unsupported_model(f"config_sentence_transformers.json: {message}. Set embedding.prompts.")
-    return Behaviour(prompts, default, window)
+    return Behaviour(prompts, default, tokens)
+
+
+def _prompts(written: Mapping[str, Any]) -> dict[str, str]:
+    prompts = {name: "" if text is None else text for name, text in (written.get("prompts") or {}).items()}
+    if not all(isinstance(text, str) for text in prompts.values()):
+        raise unsupported_model(
+            "config_sentence_transformers.json has a prompt that is no text. Set embedding.prompts, or repair it."
+        )
+    return prompts
 
 
 def _classifier(chain: Chain, written: Mapping[str, Any]) -> Classifier:
@@ -120,39 +161,13 @@ def _classifier(chain: Chain, written: Mapping[str, Any]) -> Classifier:
     return read_classifier(chain.transformer.config, written)
 
 
-def _window(folder: Path, chain: Chain, overrides: Overrides) -> int:
-    """Return how many tokens count, as sentence-transformers decides it, never more than the model has positions."""
-    config = chain.transformer.config
-    positions = _positions(config)
-    if (asked := overrides.max_sequence_length) is not None:
-        if positions is not None and asked > positions:
-            raise invalid_settings(
-                f"embedding.maxSequenceLength is {asked}, but the model has positions for {positions} tokens only. "
-                f"Write {positions} or less."
-            )
-        return asked
-    written = chain.settings.get("max_seq_length")
-    if written is None:
-        written = read_json(folder / chain.transformer.path, "tokenizer_config.json").get("model_max_length")
-    limits = [int(limit) for limit in (written, positions) if limit is not None and 0 < limit < 10**9]
-    if not limits:
-        raise unsupported_model("the model's files do not say how long a text may be. Set embedding.maxSequenceLength.")
-    return min(limits)
-
-
-def _positions(config: Mapping[str, Any]) -> int | None:
-    positions = config.get("max_position_embeddings")
-    if not isinstance(positions, int) or positions <= 0:
-        return None
-    return positions - (int(config.get("pad_token_id") or 0) + 1 if config["model_type"] in _SHIFTED_POSITIONS else 0)
+def _similarity(folder: Path) -> str:
+    named = read_json(folder, "config_sentence_transformers.json").get("similarity_fn_name")
+    return named if named in SIMILARITIES else "cosine"
 
 
 def _dimensions(chain: Chain) -> int:
-    config = chain.transformer.config
-    hidden = next((config[key] for key in ("hidden_size", "d_model", "n_embd", "dim") if key in config), None)
-    if hidden is None:
-        raise unsupported_model("config.json does not say the model's hidden size.")
-    dimensions = int(hidden) * len(chain.pooling_modes)
+    dimensions = chain.width * len(chain.pooling_modes)
     for module in chain.modules:
         if module.kind == "Dense":
             dimensions = int(module.config["out_features"])
@@ -163,5 +178,6 @@ def _refuse_prompt_exclusion(chain: Chain, behaviour: Behaviour) -> None:
     pooling = chain.pooling.config if chain.pooling else {}
     if pooling.get("include_prompt", True) is False and any(behaviour.prompts.values()):
         raise unsupported_model(
-            "the model's pooling leaves the prompt's tokens out (include_prompt: false), which is not supported."
+            "the model's pooling leaves the prompt's tokens out (include_prompt: false), which is not supported. Set "
+            "embedding.prompts to {} to serve it without prompts."
         )

@@ -96,13 +96,13 @@ class Behaviour:
     """None: the model embeds."""
 
 
-def vector_space_id(folder: Path, chain: Chain, behaviour: Behaviour, weights: Mapping[str, str]) -> str:
-    """Return the id; `weights` has the sha256 of each weight file by its path in the model."""
-    return "vs1-" + sha256_of(canonical_form(folder, chain, behaviour, weights))[:20]
+def vector_space_id(form: Mapping[str, Any]) -> str:
+    """Return the id of a canonical form."""
+    return "vs1-" + sha256_of(form)[:20]
 
 
 def canonical_form(folder: Path, chain: Chain, behaviour: Behaviour, weights: Mapping[str, str]) -> dict[str, Any]:
-    """Return what the id is a hash of."""
+    """Return what the id is a hash of; `weights` has the sha256 of each weight file by its path in the model."""
     settings = _transformer_settings(chain.settings)
     # Of a classifier the activation stands in the form itself.
     inert = ACTIVATION_KEYS if behaviour.classifier else frozenset()

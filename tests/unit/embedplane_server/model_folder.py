@@ -8,6 +8,8 @@ from tokenizers import Tokenizer, models, pre_tokenizers, processors
 
 WORDS = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "the", "quick", "brown", "fox", "jumps", "over", "a", "lazy", "dog")
 
+BERT = {"model_type": "bert", "architectures": ["BertModel"], "hidden_size": 8, "max_position_embeddings": 64}
+
 
 def word_tokenizer() -> Tokenizer:
     tokenizer = Tokenizer(models.WordLevel({word: row for row, word in enumerate(WORDS)}, unk_token="[UNK]"))
@@ -24,12 +26,7 @@ def write_model(folder: Path, **files: Any) -> Path:
         {"idx": 2, "name": "2", "path": "2_Normalize", "type": "sentence_transformers.models.Normalize"},
     ]
     content: dict[str, Any] = {
-        "config.json": {
-            "model_type": "bert",
-            "architectures": ["BertModel"],
-            "hidden_size": 8,
-            "max_position_embeddings": 64,
-        },
+        "config.json": BERT,
         "modules.json": modules,
         "sentence_bert_config.json": {"max_seq_length": 32, "do_lower_case": False},
         "config_sentence_transformers.json": {"prompts": {}},

@@ -204,4 +204,20 @@ def test_a_hub_that_refuses_connections_is_unavailable(run):
 def test_a_repository_is_described_without_its_weights(mirror, run):
     described = describe_source(source_of("org/model", endpoint=mirror.endpoint), Overrides())
     assert [path for path in mirror.requests if path.endswith("model.safetensors")] == []
-    assert described.vector_space == run().vector_space.id
+    assert described["vectorSpace"]["id"] == run().vector_space.id
+
+
+def test_prompts_that_only_the_readme_names_are_told_each_time_and_change_no_digest(mirror, run, tmp_path):
+    readme = b"Put `query: ` before queries."
+    mirror.repositories.add("org/e5", write_model(tmp_path / "e5", README_md=readme))
+    usual, fetched = run(), run("org/e5")
+    assert fetched.vector_space.unsaid == ("PromptsUnsaid",)
+    assert fetched.as_document()["vectorSpace"]["unsaid"] == ["PromptsUnsaid"]
+    assert (fetched.digest, fetched.vector_space.id) == (usual.digest, usual.vector_space.id)
+    assert "unsaid" not in usual.as_document()["vectorSpace"]
+    mirror.requests.clear()
+    assert run("org/e5").vector_space.unsaid == ("PromptsUnsaid",)
+    assert [path for path in mirror.requests if path.endswith("README.md")] == []
+    source = source_of("org/e5", endpoint=mirror.endpoint)
+    assert [each["name"] for each in describe_source(source, Overrides())["unsaid"]] == ["PromptsUnsaid"]
+    assert describe_source(source, Overrides(prompts={"query": "query: "}))["unsaid"] == []

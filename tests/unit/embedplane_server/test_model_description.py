@@ -6,9 +6,7 @@ from embedplane_server.errors import PermanentError
 from embedplane_server.model import describe
 from embedplane_server.model.files import configuration_files, weight_files
 from embedplane_server.settings import Overrides
-from tests.unit.embedplane_server.model_folder import write_model
-
-BERT = {"model_type": "bert", "architectures": ["BertModel"], "hidden_size": 8, "max_position_embeddings": 64}
+from tests.unit.embedplane_server.model_folder import BERT, write_model
 
 
 def modules(*types):
@@ -77,7 +75,8 @@ def test_new_names_of_modules_are_known(tmp_path):
         "sentence_transformers.base.modules.transformer.Transformer",
         "sentence_transformers.sentence_transformer.modules.pooling.Pooling",
     )
-    assert describe(write_model(tmp_path, modules_json=modules(*kinds)), Overrides()).pooling == "mean"
+    files = {"1_M/config.json": {"pooling_mode": "max"}}
+    assert describe(write_model(tmp_path, modules_json=modules(*kinds), **files), Overrides()).pooling == "max"
 
 
 @pytest.mark.parametrize(

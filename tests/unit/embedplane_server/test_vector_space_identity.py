@@ -7,10 +7,9 @@ import pytest
 from embedplane_server.model import describe
 from embedplane_server.settings import Overrides
 from tests.support.reference import minilm_folder
-from tests.unit.embedplane_server.model_folder import word_tokenizer, write_model
+from tests.unit.embedplane_server.model_folder import BERT, word_tokenizer, write_model
 
 WINDOW = {"max_seq_length": 32, "do_lower_case": False}
-BERT = {"model_type": "bert", "architectures": ["BertModel"], "hidden_size": 8, "max_position_embeddings": 64}
 
 
 def space(tmp_path, overrides=None, **files):

@@ -6,7 +6,8 @@ Models are folders with every kind of module; each change is one that a person o
 import copy
 import json
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -97,14 +98,21 @@ def model() -> Files:
     }
 
 
-def space(files: Mapping[str, Any], overrides: Overrides | None = None, indent: int | None = None) -> str:
+@contextmanager
+def written(files: Mapping[str, Any], indent: int | None = None) -> Iterator[Path]:
+    """Give a folder with these files."""
     with tempfile.TemporaryDirectory() as name:
         for path, content in files.items():
             place = Path(name) / path
             place.parent.mkdir(parents=True, exist_ok=True)
             text = content if isinstance(content, bytes) else json.dumps(content, indent=indent).encode()
             place.write_bytes(text)
-        return describe(Path(name), overrides or Overrides()).vector_space
+        yield Path(name)
+
+
+def space(files: Mapping[str, Any], indent: int | None = None) -> str:
+    with written(files, indent) as folder:
+        return describe(folder, Overrides()).vector_space
 
 
 def reordered(value: Any) -> Any:
