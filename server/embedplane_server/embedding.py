@@ -17,8 +17,9 @@ from typing import Protocol, TypeVar
 
 import numpy as np
 
-from embedplane_server.engines.base import Vectors
+from embedplane_server.engines.base import PromptedIds, Vectors
 from embedplane_server.options import NO_OPTIONS, OWN_TOKENS, Options, Policy, RequestLimits
+from embedplane_server.prompt_tokens import prompt_tokens
 from embedplane_server.refusals import (
     EmptyInput,
     ForeignTokens,
@@ -115,7 +116,11 @@ class Embedder:
         fitted = self._fit_now(prompted, options) if is_short else await self._fit(prompted, options)
         truncated = sum(each.tokens > len(each.ids) for each in fitted)
         seconds = time.perf_counter() - started
-        return await self._embed([each.ids for each in fitted], truncated, seconds, options)
+        token_ids: list[list[int]] = [each.ids for each in fitted]
+        if prompt and not self.policy.pools_prompts:
+            left_out = prompt_tokens(self._tokenizer, self._special, prompt, self.limits.max_sequence_length)
+            token_ids = [PromptedIds(ids, left_out) for ids in token_ids]
+        return await self._embed(token_ids, truncated, seconds, options)
 
     async def embed_tokens(self, token_ids: Sequence[Sequence[int]], options: Options = NO_OPTIONS) -> Embedding:
         """Embed token ids as they are: special tokens and a prompt, if any, are the caller's business.

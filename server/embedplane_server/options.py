@@ -36,6 +36,8 @@ class Policy:
 
     prompts: Prompts
     matryoshka: Matryoshka
+    pools_prompts: bool = True
+    """Whether the tokens of a prompt are pooled like all others."""
     truncate: bool = False
     """Whether a text that is longer than the window is cut rather than refused."""
     token_encoding: str = OWN_TOKENS

@@ -21,6 +21,7 @@ def serving_policy(settings: ServeSettings, description: ModelDescription) -> Po
     return Policy(
         prompts=Prompts(description.prompts, description.default_prompt),
         matryoshka=_matryoshka(settings, description),
+        pools_prompts=description.pools_prompts,
         truncate=settings.long_input == "Truncate",
         token_encoding=settings.token_encoding,
         decoders={CL100K: cl100k} if cl100k else {},

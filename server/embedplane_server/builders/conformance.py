@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from embedplane_server.builders.agreement import differences, nearness, rank_correlation
-from embedplane_server.engines.base import Batch, Engine, TypedIds, Vectors
+from embedplane_server.engines.base import Batch, Engine, PromptedIds, TypedIds, Vectors
 from embedplane_server.export.manifest import REFERENCES
 from embedplane_server.model.classifier import Activation
 from embedplane_server.results import ConformanceResult
@@ -112,12 +112,14 @@ def load_references(directory: Path) -> References:
     """Read the references of an export or an engine."""
     with np.load(directory / REFERENCES, allow_pickle=False) as arrays:
         flat, lengths, vectors = arrays["token_ids"], arrays["lengths"], arrays["vectors"]
-        types = arrays.get("type_ids")
+        types, left_out = arrays.get("type_ids"), arrays.get("left_out")
     cuts = np.cumsum(lengths)[:-1]
     token_ids: list[Sequence[int]] = [tuple(part.tolist()) for part in np.split(flat, cuts)]
     if types is not None:
         parts = np.split(types, cuts)
         token_ids = [TypedIds(ids, part.tolist()) for ids, part in zip(token_ids, parts, strict=True)]
+    if left_out is not None:
+        token_ids = [PromptedIds(ids, int(count)) for ids, count in zip(token_ids, left_out, strict=True)]
     return References(tuple(token_ids), vectors.astype(np.float32))
 
 
@@ -131,6 +133,9 @@ def save_references(directory: Path, references: References) -> None:
     if any(isinstance(ids, TypedIds) for ids in references.token_ids):
         types = [ids.type_ids if isinstance(ids, TypedIds) else [0] * len(ids) for ids in references.token_ids]
         arrays["type_ids"] = np.concatenate([np.asarray(each, dtype=np.int8) for each in types])
+    if any(isinstance(ids, PromptedIds) for ids in references.token_ids):
+        left_out = [ids.left_out if isinstance(ids, PromptedIds) else 0 for ids in references.token_ids]
+        arrays["left_out"] = np.asarray(left_out, dtype=np.int32)
     np.savez_compressed(directory / REFERENCES, **arrays)
 
 

@@ -28,6 +28,20 @@ class TypedIds(list[int]):
         self.type_ids = type_ids
 
 
+class PromptedIds(list[int]):
+    """The token ids of a text behind a prompt that the model's pooling leaves out.
+
+    `left_out` tokens at the beginning are the prompt's, with the special tokens before it. Only engines of models that
+    pool so ask for them; to everybody else this is a sequence like any other.
+    """
+
+    __slots__ = ("left_out",)
+
+    def __init__(self, ids: Iterable[int], left_out: int) -> None:
+        super().__init__(ids)
+        self.left_out = left_out
+
+
 @dataclass(frozen=True, slots=True)
 class Batch:
     """Token ids of the texts of one forward pass, special tokens included, without padding.

@@ -18,7 +18,7 @@ import numpy as np
 import openvino
 from numpy.typing import NDArray
 
-from embedplane_server.engines.base import Batch, TypedIds, Vectors
+from embedplane_server.engines.base import Batch, PromptedIds, TypedIds, Vectors
 from embedplane_server.errors import EngineError
 
 _PRECISION_HINTS = {"float32": "f32", "bfloat16": "bf16"}
@@ -32,6 +32,8 @@ _WARM_LENGTH = 512
 
 TYPE_IDS = "token_type_ids"
 """An input that only graphs of models with several types of tokens have."""
+POOLING_MASK = "pooling_mask"
+"""An input that only graphs of models whose pooling leaves prompts out have: the tokens that are pooled."""
 TOKEN_VECTORS = "token_embeddings"  # noqa: S105 -- the name of a tensor, no secret
 """The second output of graphs of models that embed."""
 
@@ -78,7 +80,7 @@ class CompiledOutput:
         if options.streams > 1:
             self._whole = SimpleQueue()
             self._whole.put(options.compile(core, model, 1)[0])
-        self._takes_types = any(TYPE_IDS in tensor.get_names() for tensor in model.inputs)
+        self._takes = {name for tensor in model.inputs for name in tensor.get_names()}
         self.dimensions = _width(model.output(0))
 
     def run(self, batch: Batch) -> NDArray[np.float32]:
@@ -94,7 +96,11 @@ class CompiledOutput:
 
     def _padded(self, token_ids: Sequence[Sequence[int]]) -> dict[str, Any]:
         inputs = padded(token_ids)
-        return {**inputs, TYPE_IDS: padded_types(token_ids)} if self._takes_types else inputs
+        if TYPE_IDS in self._takes:
+            inputs[TYPE_IDS] = padded_types(token_ids)
+        if POOLING_MASK in self._takes:
+            inputs[POOLING_MASK] = pooling_mask(token_ids, inputs["attention_mask"])
+        return inputs
 
 
 def _width(tensor: Any) -> int:  # noqa: ANN401 -- OpenVINO ships no types
@@ -174,3 +180,12 @@ def padded_types(token_ids: Sequence[Sequence[int]]) -> NDArray[np.int64]:
         if isinstance(ids, TypedIds):
             type_ids[row, : len(ids)] = ids.type_ids
     return type_ids
+
+
+def pooling_mask(token_ids: Sequence[Sequence[int]], attention_mask: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Return the mask of the tokens that are pooled: all of a text but those of a prompt before it."""
+    mask = attention_mask.copy()
+    for row, ids in enumerate(token_ids):
+        if isinstance(ids, PromptedIds):
+            mask[row, : ids.left_out] = 0
+    return mask

@@ -17,7 +17,7 @@ import torch
 from openvino.frontend import FrontEndManager
 from openvino.frontend.pytorch.fx_decoder import TorchFXPythonDecoder
 
-from embedplane_server.engines.openvino import TOKEN_VECTORS, TYPE_IDS
+from embedplane_server.engines.openvino import POOLING_MASK, TOKEN_VECTORS, TYPE_IDS
 from embedplane_server.errors import PermanentError, PermanentReason, unsupported_model
 
 INPUTS = ("input_ids", "attention_mask")
@@ -33,6 +33,8 @@ class Signature:
 
 EMBEDDING = Signature(INPUTS, ("sentence_embedding",))
 EMBEDDING_WITH_TOKENS = Signature(INPUTS, ("sentence_embedding", TOKEN_VECTORS))
+PROMPTED_EMBEDDING = Signature((*INPUTS, POOLING_MASK), EMBEDDING.outputs)
+PROMPTED_EMBEDDING_WITH_TOKENS = Signature((*INPUTS, POOLING_MASK), EMBEDDING_WITH_TOKENS.outputs)
 CLASSIFICATION = Signature(INPUTS, ("scores",))
 TYPED_CLASSIFICATION = Signature((*INPUTS, TYPE_IDS), ("scores",))
 
@@ -48,8 +50,12 @@ class WholeChain(torch.nn.Module):
     def forward(self, *inputs: torch.Tensor) -> tuple[torch.Tensor, ...]:
         """Return one vector a row, and whatever else comes out."""
         features: dict[str, torch.Tensor] = dict(zip(self.signature.inputs, inputs, strict=True))
-        for part in self.parts:
+        pooled = features.pop(POOLING_MASK, None)
+        for row, part in enumerate(self.parts):
             features = part(features)
+            if row == 0 and pooled is not None:
+                # The Transformer sees the prompt; what comes after it does not.
+                features["attention_mask"] = pooled
         return tuple(features[name] for name in self.signature.outputs)
 
 
@@ -57,7 +63,8 @@ def trace(modules: Iterable[torch.nn.Module], signature: Signature) -> torch.exp
     """Trace the chain for any number of texts of any length."""
     auto = torch.export.Dim.AUTO
     ids = torch.randint(1, 100, (2, 16))
-    examples = {"input_ids": ids, "attention_mask": torch.ones_like(ids), TYPE_IDS: torch.zeros_like(ids)}
+    ones = torch.ones_like(ids)
+    examples = {"input_ids": ids, "attention_mask": ones, TYPE_IDS: torch.zeros_like(ids), POOLING_MASK: ones.clone()}
     arguments = tuple(examples[name] for name in signature.inputs)
     shapes = (tuple({0: auto, 1: auto} for _ in arguments),)
     try:

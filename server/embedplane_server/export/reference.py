@@ -20,6 +20,8 @@ from embedplane_server.export.graph import (
     CLASSIFICATION,
     EMBEDDING,
     EMBEDDING_WITH_TOKENS,
+    PROMPTED_EMBEDDING,
+    PROMPTED_EMBEDDING_WITH_TOKENS,
     TYPED_CLASSIFICATION,
     Signature,
 )
@@ -63,8 +65,20 @@ def _embedding_model(folder: Path, description: ModelDescription) -> SentenceTra
 def signature_of(model: Model, format: ExportFormat) -> Signature:  # noqa: A002 -- the word of docs/contract.md
     """Return what the model's graph takes and gives; vectors of single tokens are for CPUs only so far."""
     if isinstance(model, SentenceTransformer):
+        if leaves_prompts_out(model):
+            return PROMPTED_EMBEDDING_WITH_TOKENS if format == "openvino" else PROMPTED_EMBEDDING
         return EMBEDDING_WITH_TOKENS if format == "openvino" else EMBEDDING
     return TYPED_CLASSIFICATION if type_ids(model, ("a", "b")) is not None else CLASSIFICATION
+
+
+def leaves_prompts_out(model: SentenceTransformer) -> bool:
+    """Tell whether the model has prompts that its pooling leaves out."""
+    return any(model.prompts.values()) and any(isinstance(each, Pooling) and not each.include_prompt for each in model)
+
+
+def prompt_tokens(model: Model, prompt: str) -> int:
+    """Return how many tokens of a prompt sentence-transformers leaves out of pooling where a model wants that."""
+    return int(model.preprocess(["a"], prompt=prompt)["prompt_length"])
 
 
 def tokenizer_document(model: Model) -> str:

@@ -12,7 +12,7 @@ import torch
 
 from embedplane_server.builders.conformance import References, save_references
 from embedplane_server.builders.machine import usable_cpus
-from embedplane_server.engines.base import TypedIds
+from embedplane_server.engines.base import PromptedIds, TypedIds
 from embedplane_server.errors import TransientError, TransientReason, unsupported_model
 from embedplane_server.export import graph, reference
 from embedplane_server.export.golden import load_golden_texts, paired
@@ -27,9 +27,11 @@ from embedplane_server.export.manifest import (
 )
 from embedplane_server.model import ModelDescription, describe
 from embedplane_server.progress import Progress
+from embedplane_server.prompt_tokens import prompt_tokens
 from embedplane_server.results import ExportResult, set_aside_results
 from embedplane_server.settings import ExportSettings
 from embedplane_server.sources import ModelAbout, model_entry
+from embedplane_server.special_tokens import SpecialTokens
 from embedplane_server.store import files_below, open_store
 from embedplane_server.tokenization import Text, load_tokenizer
 
@@ -111,6 +113,10 @@ def _write_references(model: reference.Model, description: ModelDescription, fol
     texts: list[Text] = paired(found) if description.task == "classification" else list(found)
     prompted: list[Text] = [prompt + text if isinstance(text, str) else text for text in texts]
     ids = tokenizer.encode_within(prompted, window)
+    if prompt and not description.pools_prompts:
+        left_out = prompt_tokens(tokenizer, SpecialTokens.of(tokenizer), prompt, window)
+        _hold_prompt_to_reference(left_out, reference.prompt_tokens(model, prompt))
+        ids = [PromptedIds(each, left_out) for each in ids]
     _hold_to_reference(model, prompted, ids)
     vectors = []
     for row, text in enumerate(texts):
@@ -129,6 +135,14 @@ def _hold_to_reference(model: reference.Model, texts: list[Text], ids: list[list
                 f"the tokenizer cannot be served exactly: {str(text)[:40]!r} has other token ids in "
                 "sentence-transformers. Please report the model."
             )
+
+
+def _hold_prompt_to_reference(ours: int, theirs: int) -> None:
+    if ours != theirs:
+        raise unsupported_model(
+            f"the model's pooling leaves {theirs} tokens of its default prompt out, and {ours} were expected. Set "
+            "embedding.prompts to {} to serve it without prompts, and please report the model."
+        )
 
 
 def _same_types(ours: list[int], theirs: list[int] | None) -> bool:

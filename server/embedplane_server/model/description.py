@@ -16,7 +16,7 @@ from embedplane_server.model.chain import Chain, Task, read_chain, refuse_unknow
 from embedplane_server.model.classifier import Activation, Classifier, read_classifier
 from embedplane_server.model.files import weight_files
 from embedplane_server.model.places import read_json
-from embedplane_server.model.space import Behaviour, canonical_form, vector_space_id
+from embedplane_server.model.space import Behaviour, canonical_form, leaves_prompts_out, vector_space_id
 from embedplane_server.model.unsaid import SIMILARITIES, Unsaid, find_unsaid
 from embedplane_server.model.window import window
 from embedplane_server.settings import Overrides
@@ -46,6 +46,8 @@ class ModelDescription:
     labels: tuple[str, ...] = ()
     activation: Activation | None = None
     """How logits become scores; None: the model embeds."""
+    pools_prompts: bool = True
+    """Whether the tokens of prompts are pooled like all others; a model without prompts has none to leave out."""
 
     @property
     def kind(self) -> Kind:
@@ -102,6 +104,7 @@ class Reading:
             task=self.chain.task,
             labels=classifier.labels if classifier else (),
             activation=classifier.activation if classifier else None,
+            pools_prompts=not leaves_prompts_out(self.chain, self.behaviour),
         )
 
 
@@ -175,9 +178,8 @@ def _dimensions(chain: Chain) -> int:
 
 
 def _refuse_prompt_exclusion(chain: Chain, behaviour: Behaviour) -> None:
-    pooling = chain.pooling.config if chain.pooling else {}
-    if pooling.get("include_prompt", True) is False and any(behaviour.prompts.values()):
+    if leaves_prompts_out(chain, behaviour) and "weightedmean" in chain.pooling_modes:
         raise unsupported_model(
-            "the model's pooling leaves the prompt's tokens out (include_prompt: false), which is not supported. Set "
-            "embedding.prompts to {} to serve it without prompts."
+            "the model's weighted mean leaves the prompt's tokens out (include_prompt: false), which is not supported. "
+            "Set embedding.prompts to {} to serve it without prompts."
         )

@@ -110,7 +110,11 @@ def canonical_form(folder: Path, chain: Chain, behaviour: Behaviour, weights: Ma
         # Absent where nothing is set, as in nearly every model.
         **({"transformer": settings} if settings else {}),
         **_scores(behaviour.classifier),
-        "modules": [_module(module, weights, inert) for module in chain.modules if module.kind != "Dropout"],
+        "modules": [
+            _pooling(module, chain, behaviour) if module.kind == "Pooling" else _module(module, weights, inert)
+            for module in chain.modules
+            if module.kind != "Dropout"
+        ],
         "tokenizer": _tokenizer(folder / chain.transformer.path, chain.settings),
         "prompts": {name: text for name, text in behaviour.prompts.items() if text},
         "defaultPrompt": behaviour.default_prompt,
@@ -152,8 +156,21 @@ def sha256_of(document: Any) -> str:  # noqa: ANN401 -- any JSON document
     return hashlib.sha256(text.encode()).hexdigest()
 
 
+def leaves_prompts_out(chain: Chain, behaviour: Behaviour) -> bool:
+    """Tell whether there are prompts whose tokens the pooling leaves out."""
+    config = chain.pooling.config if chain.pooling else {}
+    return config.get("include_prompt") is False and any(behaviour.prompts.values())
+
+
+def _pooling(module: Module, chain: Chain, behaviour: Behaviour) -> dict[str, Any]:
+    config: dict[str, Any] = {"modes": list(pooling_modes(module.config))}
+    if leaves_prompts_out(chain, behaviour):
+        config["includePrompt"] = False
+    return {"kind": module.kind, "config": config, "weights": {}}
+
+
 def _module(module: Module, weights: Mapping[str, str], inert: frozenset[str]) -> dict[str, Any]:
-    config = {"modes": list(pooling_modes(module.config))} if module.kind == "Pooling" else _live(module.config)
+    config = _live(module.config)
     own = {name: digest for name, digest in weights.items() if name.rpartition("/")[0] == module.path}
     config = {key: value for key, value in config.items() if key not in inert}
     return {"kind": module.kind, "config": config, "weights": own if module.has_weights else {}}

@@ -202,8 +202,26 @@ def test_prompts_and_the_default_one_move_vectors_as_sentence_transformers_moves
     assert cosines(exported.vectors(TEXTS), reference_vectors(folder, TEXTS, prompt_name="document")).min() < FLOOR
 
 
-def test_a_pooling_that_leaves_prompts_out_is_refused_with_a_way_out(tmp_path: Path) -> None:
-    folder = save_model(tmp_path / "model", lambda: [pooling("mean", include_prompt=False)], {"query": "find: "})
+@pytest.mark.parametrize("modes", [("cls",), ("mean", "max"), ("mean_sqrt_len_tokens",), ("lasttoken",)])
+def test_a_pooling_that_leaves_prompts_out_is_served_so(tmp_path: Path, modes: tuple[str, ...]) -> None:
+    prompts = {"query": "find what answers this: ", "topic": "a"}
+    pools = {name: pooling(*modes, include_prompt=name == "all") for name in ("all", "text")}
+    folders = [save_model(tmp_path / name, lambda name=name: [pools[name]], prompts, "query") for name in pools]
+    steps = Steps(f"file://{tmp_path}/store", Source(path=folders[1]))
+    fetched = steps.fetch()
+    built = steps.build(steps.export(fetched), EngineSettings(backend="openvino", precision="float32"), FLOOR)
+    with steps.served(fetched, built, "small") as url:
+        for name in prompts:
+            answer = httpx.post(f"{url}/v1/embeddings", json={"input": TEXTS[:4], "prompt_name": name})
+            found = np.float32([each["embedding"] for each in answer.json()["data"]])
+            assert_same(found, reference_vectors(folders[1], TEXTS[:4], prompt_name=name))
+            if modes != ("lasttoken",):
+                assert cosines(found, reference_vectors(folders[0], TEXTS[:4], prompt_name=name)).min() < FLOOR
+
+
+def test_a_weighted_mean_that_leaves_prompts_out_is_refused_with_a_way_out(tmp_path: Path) -> None:
+    prompts = {"query": "find: "}
+    folder = save_model(tmp_path / "model", lambda: [pooling("weightedmean", include_prompt=False)], prompts)
 
     with pytest.raises(PermanentError, match=r"include_prompt: false.*Set embedding\.prompts to {}"):
         Exported(tmp_path / "store", folder)

@@ -280,6 +280,12 @@ def a_further_prompt(files: Files, data: some.DataObject) -> None:
     files["config_sentence_transformers.json"]["prompts"][name] = data.draw(some.text(min_size=1, max_size=9))
 
 
+def prompt_tokens_left_out(files: Files, _: some.DataObject) -> None:
+    config = files["1_Pooling/config.json"]
+    assume("weightedmean" not in config.get("pooling_mode", ()))  # refused
+    config["include_prompt"] = False
+
+
 def the_default_prompt(files: Files, _: some.DataObject) -> None:
     files["config_sentence_transformers.json"]["default_prompt_name"] = "query"
 
@@ -353,6 +359,7 @@ LIVE: tuple[Change, ...] = (
     the_text_of_a_prompt,
     the_name_of_a_prompt,
     a_further_prompt,
+    prompt_tokens_left_out,
     the_default_prompt,
     the_tokenizer,
     lower_casing,
@@ -395,6 +402,14 @@ def test_nor_does_any_number_of_such_changes(data: some.DataObject, changes: lis
 @given(data=some.data(), others=some.lists(some.sampled_from(INERT), unique=True, max_size=3))
 def test_what_moves_vectors_changes_the_id(change: Change, data: some.DataObject, others: list[Change]) -> None:
     assert space(changed(model(), data, *others, change)) != ORIGINAL
+
+
+@quick
+@given(data=some.data())
+def test_leaving_prompts_out_of_the_pooling_means_nothing_where_there_are_none(data: some.DataObject) -> None:
+    with_none = model()
+    with_none["config_sentence_transformers.json"]["prompts"] = {}
+    assert space(changed(with_none, data, prompt_tokens_left_out)) == space(with_none)
 
 
 @pytest.mark.parametrize("change", LIVE, ids=lambda change: change.__name__)
