@@ -88,6 +88,8 @@ TOOLS = (
 
 # Only the suites that need them pay for these.
 ON_REQUEST = (
+    # An S3 server over a folder
+    Tool("versitygw", "v1.8.0", "github.com/versity/versitygw/cmd/versitygw", room=1.5),
     Tool("kwok", "v0.8.0", "sigs.k8s.io/kwok/cmd/kwok", room=2),
     Tool("keda", "v2.21.0", "github.com/kedacore/keda/v2/cmd/operator", replaces=True, room=5),
     Tool("keda-adapter", "v2.21.0", "github.com/kedacore/keda/v2/cmd/adapter", replaces=True, room=5),

@@ -1,4 +1,4 @@
-"""What `make test` needs beside .venv, made once and kept in the cache: clients, and the weights of all-mpnet-base-v2.
+"""What `make test` needs beside .venv, made once and kept in the cache: clients, larger weights, an S3 server.
 
 .venv/bin/python -m hack.provision
 """
@@ -6,7 +6,7 @@
 import sys
 
 from hack.cluster.progress import SetupError, complain
-from hack.provision import clients, mpnet
+from hack.provision import clients, mpnet, object_storage
 
 
 def main() -> int:
@@ -14,6 +14,7 @@ def main() -> int:
     try:
         clients.provide()
         mpnet.provide()
+        object_storage.provide()
     except SetupError as error:
         return complain(error)
     return 0
