@@ -44,8 +44,10 @@ OURS = f"{LABEL_MANAGED_BY}={MANAGED_BY}"
 class Observer:
     """Looks at the cluster for one model at a time."""
 
-    def __init__(self, cluster: Cluster) -> None:
+    def __init__(self, cluster: Cluster, *, has_claims: bool = True) -> None:
+        """With `has_claims` False the store is not in claims; one of an earlier time is left alone."""
         self._cluster = cluster
+        self._has_claims = has_claims
 
     async def read_model(self, key: Key) -> Manifest | None:
         """The EmbeddingModel, or None when it is gone."""
@@ -61,7 +63,7 @@ class Observer:
             self._cluster.list(POD, namespace, of_model),
             self._cluster.get(SERVICE, namespace, name),
             self._cluster.get(DISRUPTION_BUDGET, namespace, name),
-            self._cluster.get(CLAIM, namespace, STORE_CLAIM),
+            self._store_claim(namespace),
         )
         source_claim, secret_version, api_keys_version = await asyncio.gather(
             self._source_claim(model), self._secret_version(model), self._api_keys_version(model)
@@ -135,6 +137,9 @@ class Observer:
 
     async def _events(self, namespace: str, uid: str) -> tuple[Manifest, ...]:
         return await self._cluster.list(EVENT, namespace, fields=f"regarding.uid={uid},type=Warning")
+
+    async def _store_claim(self, namespace: str) -> Manifest | None:
+        return await self._cluster.get(CLAIM, namespace, STORE_CLAIM) if self._has_claims else None
 
     async def _source_claim(self, model: EmbeddingModel) -> Manifest | None:
         source = model.spec.source.persistent_volume_claim

@@ -50,17 +50,45 @@ class Hub(Part):
     endpoint: HttpUrl | None = None
 
 
+class ForJobsAndServers(Part):
+    """What differs for those who write the store and those who only read it."""
+
+    jobs: ObjectName | None = None
+    servers: ObjectName | None = None
+
+
+class AnnotationsForJobsAndServers(Part):
+    """Annotations of the two ServiceAccounts."""
+
+    jobs: dict[str, str] = Field(default_factory=dict)
+    servers: dict[str, str] = Field(default_factory=dict)
+
+
 class Store(Part):
-    """The claim that each namespace with models gets."""
+    """Object storage, or else the claim that each namespace with models gets."""
 
     access_mode: Literal["ReadWriteMany", "ReadWriteOnce"] = "ReadWriteMany"
     storage_class_name: ObjectName | None = None
     size: Quantity = "100Gi"
+    """Of the claim; with object storage the most that a Job keeps on its node's disk."""
+    url: Annotated[str, Field(pattern=r"^(s3|gs|az)://[a-z0-9][a-z0-9._-]*(/[^\s?#]*)?$")] | None = None
+    endpoint: HttpUrl | None = None
+    region: str | None = None
+    shared: bool = False
+    """Whether all namespaces have one prefix instead of one each."""
+    secrets: ForJobsAndServers = ForJobsAndServers()
+    """Secrets with the credentials, in every namespace with models; none: the pods' own identities ask."""
+    service_account_annotations: AnnotationsForJobsAndServers = AnnotationsForJobsAndServers()
 
     @property
     def is_shared(self) -> bool:
-        """Whether pods on several nodes can mount the claim at once."""
-        return self.access_mode == "ReadWriteMany"
+        """Whether pods on several nodes can use the store at once."""
+        return self.is_remote or self.access_mode == "ReadWriteMany"
+
+    @property
+    def is_remote(self) -> bool:
+        """Whether the store is in object storage, so that there is no claim."""
+        return self.url is not None
 
 
 class ProfileToleration(Toleration, extra="forbid"):
@@ -144,6 +172,8 @@ class NetworkPolicySettings(Part):
     """Further egress rules of the fetch Job, as in a NetworkPolicy: a mirror or a proxy that is not on port 443."""
     telemetry_egress: tuple[dict[str, Any], ...] = ()
     """Egress rules of servers, as in a NetworkPolicy: the collector that their traces go to."""
+    store_egress: tuple[dict[str, Any], ...] = ()
+    """Egress rules of all pods with a store in object storage, as in a NetworkPolicy: the way to it."""
 
 
 class LeaderElection(Part):

@@ -94,6 +94,28 @@ def test_the_operator_reads_settings_that_say_everything(everything: Rendered) -
     assert not settings.scrape_annotations
 
 
+def test_a_store_in_object_storage_is_what_the_operator_reads(helm: Helm) -> None:
+    values = {
+        "url": "s3://artifacts/embedplane",
+        "endpoint": "http://objects.example.com:9000",
+        "region": "eu-central-1",
+        "secrets": {"jobs": "writer", "servers": "reader"},
+        "serviceAccountAnnotations": {"jobs": {"eks.amazonaws.com/role-arn": "arn:aws:iam::1:role/writer"}},
+    }
+    egress = [{"ports": [{"protocol": "TCP", "port": 9000}]}]
+    rendered = helm.template(store=values, networkPolicy={"storeEgress": egress})
+
+    settings = Settings.model_validate(rendered.settings)
+
+    assert settings.store.is_remote
+    assert settings.store.is_shared
+    assert (settings.store.url, settings.store.endpoint) == (values["url"], values["endpoint"])
+    assert (settings.store.region, settings.store.shared) == ("eu-central-1", False)
+    assert (settings.store.secrets.jobs, settings.store.secrets.servers) == ("writer", "reader")
+    assert "eks.amazonaws.com/role-arn" in settings.store.service_account_annotations.jobs
+    assert list(settings.network_policy.store_egress) == egress
+
+
 def test_prometheus_credentials_are_mounted_where_the_settings_say(everything: Rendered) -> None:
     pod, prometheus = pod_of(everything), everything.settings["prometheus"]
 
@@ -285,6 +307,12 @@ def test_a_profile_can_be_taken_out(helm: Helm) -> None:
         ({"acceleratorProfiles": {"a100": {"gpuName": "A100"}}}, "resourceName"),
         ({"jobs": {"fetch": {"resources": {"limits": {"cpu": 0.5}}}}}, "/jobs/fetch/resources/limits/cpu"),
         ({"serviceAccount": {"create": False}}, "serviceAccount.name"),
+        ({"store": {"url": "https://objects.example.com/artifacts"}}, "/store/url"),
+        ({"store": {"url": "s3://artifacts"}}, "networkPolicy.storeEgress"),
+        (
+            {"store": {"url": "s3://a", "secrets": {"jobs": "w"}}, "networkPolicy": {"storeEgress": [{}]}},
+            "store.secrets.servers",
+        ),
     ],
 )
 def test_wrong_values_are_refused(helm: Helm, values: dict[str, Any], said: str) -> None:

@@ -12,6 +12,7 @@ from embedplane_server import settings as server_settings
 from embedplane_server.routes.openai import EMBEDDINGS_PATHS
 from embedplane_server.routes.operations import OPERATIONS
 from embedplane_server.settings import BuildSettings, ExportSettings, FetchSettings, ServeSettings
+from embedplane_server.store.remote import is_remote, read_place
 from tests.support.rendering import ROOT, SPACE, every_manifest, model_of, settings_of
 
 COMMANDS = {"fetch": FetchSettings, "export": ExportSettings, "build": BuildSettings, "serve": ServeSettings}
@@ -38,7 +39,7 @@ def test_every_command_accepts_its_environment(case: Path, command: str) -> None
 
     settings = COMMANDS[command].from_environment(environment_of(container))
 
-    assert settings.store == "file:///store"
+    assert settings.store == "file:///store" or is_remote(settings.store)
     assert container["command"] == ["python", "-m", "embedplane_server"]
 
 
@@ -65,6 +66,26 @@ def test_fetch_finds_its_token_and_its_folder_where_they_are_mounted() -> None:
     assert str(token.parent) in [mount["mountPath"] for mount in private["volumeMounts"]]
     assert str(folder) == "/source/sentence-transformers/minilm"
     assert "/source" in [mount["mountPath"] for mount in claim["volumeMounts"]]
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_command_finds_a_remote_store_below_its_namespace(command: str) -> None:
+    container = containers_of(ROOT / "tests/data/remote-store/input.yaml")[command]
+
+    place = read_place(COMMANDS[command].from_environment(environment_of(container)).store)
+
+    assert (place.scheme, place.bucket, place.prefix) == ("s3", "artifacts", "embedplane/search")
+    assert (place.endpoint, place.region) == ("https://objects.example.com:9000", "eu-central-1")
+    assert str(place.credentials) in [mount["mountPath"] for mount in container["volumeMounts"]]
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_command_finds_a_shared_remote_store_by_its_own_identity(command: str) -> None:
+    container = containers_of(ROOT / "tests/data/remote-store-by-identity/input.yaml")[command]
+
+    place = read_place(COMMANDS[command].from_environment(environment_of(container)).store)
+
+    assert (place.scheme, place.bucket, place.prefix, place.credentials) == ("gs", "artifacts", "", None)
 
 
 def test_build_and_fetch_mean_the_same_engine() -> None:

@@ -100,7 +100,7 @@ def every_manifest(model: EmbeddingModel, settings: Settings) -> list[Manifest]:
     build = build_inputs(model, settings, "export-key")
     budget = render_disruption_budget(model, settings, space)
     return [
-        render_store_claim(model.metadata.namespace, settings),
+        *([] if settings.store.is_remote else [render_store_claim(model.metadata.namespace, settings)]),
         *render_service_accounts(model.metadata.namespace, settings),
         *render_network_policies(model.metadata.namespace, settings),
         render_fetch_job(model, settings, request_for(model, fetch_inputs(model)), pinned_commit=None),

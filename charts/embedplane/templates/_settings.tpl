@@ -24,6 +24,9 @@ store:
   {{- with .Values.store.storageClassName }}
   storageClassName: {{ . | quote }}
   {{- end }}
+  {{- with include "embedplane.remoteStore" . | trim }}
+  {{- . | nindent 2 }}
+  {{- end }}
 {{- with .Values.acceleratorProfiles }}
 acceleratorProfiles:
   {{- range $name, $profile := . }}
@@ -76,4 +79,33 @@ ports:
   health: 8081
 workers: {{ .Values.workers }}
 logLevel: {{ .Values.logLevel }}
+{{- end }}
+{{- /* A store in object storage, and what it cannot do without. */}}
+{{- define "embedplane.remoteStore" -}}
+{{- with .Values.store }}
+{{- if .url }}
+{{- if and $.Values.networkPolicy.enabled (not $.Values.networkPolicy.storeEgress) }}
+{{- fail (printf "\nnetworkPolicy.storeEgress is empty, so no pod would reach %s.\nName the way to it, for example --set 'networkPolicy.storeEgress[0].ports[0].port=443', or narrower with to: and an ipBlock." .url) }}
+{{- end }}
+{{- if and .secrets.jobs (not .secrets.servers) (not .serviceAccountAnnotations.servers) }}
+{{- fail (printf "\nstore.secrets.jobs is set and servers have no credentials for %s.\nName a Secret for them in store.secrets.servers: servers only read, so its credentials need no more." .url) }}
+{{- end }}
+url: {{ .url | quote }}
+{{- with .endpoint }}
+endpoint: {{ . | quote }}
+{{- end }}
+{{- with .region }}
+region: {{ . | quote }}
+{{- end }}
+shared: {{ .shared }}
+secrets:
+  {{- range $who, $name := .secrets }}
+  {{- with $name }}
+  {{ $who }}: {{ . | quote }}
+  {{- end }}
+  {{- end }}
+serviceAccountAnnotations:
+  {{- toYaml .serviceAccountAnnotations | nindent 2 }}
+{{- end }}
+{{- end }}
 {{- end }}

@@ -28,7 +28,8 @@ def _unshared_store(model: EmbeddingModel, settings: Settings) -> Finding | None
         return None
     words = (
         "spec.scaling.maxReplicas is above 1, but the store of this installation is ReadWriteOnce, so that all servers "
-        "would have to run on one node: set maxReplicas to 1, or store.accessMode to ReadWriteMany in the Helm values"
+        "would have to run on one node: set maxReplicas to 1, or in the Helm values store.accessMode to ReadWriteMany "
+        "or store.url to object storage"
     )
     return Finding("False", Reason.STORE_NOT_SHARED, words, Outlook.STALLED)
 

@@ -97,7 +97,7 @@ def _serve(progress: Progress) -> Decision:
             *render_service_accounts(namespace, way.settings),
             *render_network_policies(namespace, way.settings),
         ),
-        claim=render_store_claim(namespace, way.settings) if way.observed.claim is None else None,
+        claim=render_store_claim(namespace, way.settings) if _lacks_claim(way) else None,
         apply=manifests,
         jobs=(*progress.actions, *leaving),
         delete=leftovers(way.observed, old, manifests) if resolved else (),
@@ -105,6 +105,10 @@ def _serve(progress: Progress) -> Decision:
         serves=name,
         check_after=min(progress.checks, default=None),
     )
+
+
+def _lacks_claim(way: Way) -> bool:
+    return way.observed.claim is None and not way.settings.store.is_remote
 
 
 def _manifests(way: Way, live: Live | None, resolved: Resolved | None) -> tuple[Manifest, ...]:

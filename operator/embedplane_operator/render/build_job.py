@@ -9,6 +9,7 @@ from embedplane_operator.render.job import JobRequest, JobShape, render_job
 from embedplane_operator.render.names import BUILD, build_job_name
 from embedplane_operator.render.pod import Container
 from embedplane_operator.render.resources import build_resources, render_resources, threads_for, with_accelerator
+from embedplane_operator.render.store import store_access
 from embedplane_operator.settings import Settings
 
 
@@ -33,6 +34,7 @@ def render_build_job(
         image=serving_image(model, settings),
         environment=environment,
         resources=with_accelerator(render_resources(build_resources(model, settings)), model, settings),
+        store=store_access(settings, model.metadata.namespace, writes=True),
     )
     shape = JobShape(
         name=build_job_name(request.inputs),

@@ -16,19 +16,18 @@ from embedplane_operator.render.names import (
     ANNOTATION_RESOLVED,
     ANNOTATION_VECTOR_SPACE,
     LABEL_MODEL,
-    LABEL_STORE,
     LABEL_VECTOR_SPACE,
     SERVER,
     SERVER_PORT,
     SERVER_PORT_NAME,
     SERVER_SERVICE_ACCOUNT,
-    STORE_CLAIM,
     deployment_name,
 )
 from embedplane_operator.render.placement import render_placement
 from embedplane_operator.render.pod import Container, render_pod_spec
 from embedplane_operator.render.probes import render_probes, startup_seconds
 from embedplane_operator.render.resources import render_resources, threads_for, with_accelerator
+from embedplane_operator.render.store import store_access, store_labels
 from embedplane_operator.settings import Settings
 
 SHUTDOWN_SECONDS = 5
@@ -98,7 +97,7 @@ def _pod_template(model: EmbeddingModel, settings: Settings, resolved: Resolved,
     placement = render_placement(model, settings, on_accelerator=True) | {
         "topologySpreadConstraints": spread or _default_spread(model, resolved.vector_space.base_id)
     }
-    metadata: Manifest = {"labels": {**labels, LABEL_STORE: STORE_CLAIM, **template.labels}}
+    metadata: Manifest = {"labels": {**labels, **store_labels(settings), **template.labels}}
     if annotations := {**_scrape_annotations(settings), **template.annotations}:
         metadata["annotations"] = annotations
     return {
@@ -120,7 +119,7 @@ def _container(model: EmbeddingModel, settings: Settings, resolved: Resolved) ->
         environment=_environment(model, resolved),
         user_environment=tuple(as_written(each) for each in model.spec.pod_template.env),
         resources=with_accelerator(render_resources(model.spec.resources), model, settings),
-        writes_store=False,
+        store=store_access(settings, model.metadata.namespace, writes=False, model_bytes=resolved.source.size_bytes),
         mounts=tuple(_mounts(model)),
         volumes=tuple(_volumes(model)),
         extra={

@@ -10,6 +10,7 @@ from embedplane_operator.render.job import JobRequest, JobShape, render_job
 from embedplane_operator.render.names import EXPORT, export_job_name
 from embedplane_operator.render.pod import Container
 from embedplane_operator.render.resources import job_resources, render_resources
+from embedplane_operator.render.store import store_access
 from embedplane_operator.settings import Settings
 
 
@@ -24,6 +25,7 @@ def render_export_job(model: EmbeddingModel, settings: Settings, request: JobReq
             "EMBEDPLANE_FORMAT": engine_target(model, settings).export_format,
         },
         resources=render_resources(job_resources(model, settings.jobs.export.resources)),
+        store=store_access(settings, model.metadata.namespace, writes=True),
     )
     shape = JobShape(
         name=export_job_name(request.inputs),

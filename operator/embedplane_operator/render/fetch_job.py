@@ -11,6 +11,7 @@ from embedplane_operator.render.job import JobRequest, JobShape, render_job
 from embedplane_operator.render.names import FETCH, LABEL_MODEL, fetch_job_name
 from embedplane_operator.render.pod import Container
 from embedplane_operator.render.resources import render_resources
+from embedplane_operator.render.store import store_access
 from embedplane_operator.settings import Settings
 
 SOURCE_PATH = "/source"
@@ -33,6 +34,7 @@ def render_fetch_job(
         image=settings.images.server,
         environment=environment,
         resources=render_resources(settings.jobs.fetch.resources),
+        store=store_access(settings, model.metadata.namespace, writes=True),
         mounts=tuple(_mounts(model)),
         volumes=tuple(_volumes(model)),
     )

@@ -13,11 +13,10 @@ from embedplane_operator.render.names import (
     ANNOTATION_INPUTS,
     ANNOTATION_TRIGGER,
     JOB_SERVICE_ACCOUNT,
-    LABEL_STORE,
-    STORE_CLAIM,
 )
 from embedplane_operator.render.placement import render_placement
 from embedplane_operator.render.pod import Container, render_pod_spec
+from embedplane_operator.render.store import store_labels
 from embedplane_operator.settings import Settings
 
 PERMANENT = 64
@@ -93,7 +92,7 @@ def _pod_template(model: EmbeddingModel, settings: Settings, shape: JobShape, la
     placement = render_placement(model, settings, on_accelerator=shape.on_accelerator, near=shape.near)
     return {
         "metadata": {
-            "labels": {**NO_MESH_LABELS, **labels, LABEL_STORE: STORE_CLAIM, **template.labels},
+            "labels": {**NO_MESH_LABELS, **labels, **store_labels(settings), **template.labels},
             "annotations": {**NO_MESH_ANNOTATIONS, **template.annotations},
         },
         "spec": {

@@ -1,6 +1,6 @@
 """What a namespace's Embedplane pods may reach: names, and nothing else but what follows. No owner. Pure.
 
-The fetch Job reaches its source, servers the collector of their traces.
+The fetch Job reaches its source, servers the collector of their traces, all of them a store in object storage.
 
 Who may call the servers is not limited here: that is the namespace owner's decision.
 """
@@ -29,15 +29,17 @@ def render_network_policies(namespace: str, settings: Settings) -> list[Manifest
     """Return the namespace's policies; none when the installation has them switched off."""
     if not settings.network_policy.enabled:
         return []
-    further, telemetry = (
-        [without_empty(rule) for rule in rules]
-        for rules in (settings.network_policy.fetch_egress, settings.network_policy.telemetry_egress)
+    given = settings.network_policy
+    to_store = given.store_egress if settings.store.is_remote else ()
+    to_store = given.store_egress if settings.store.is_remote else ()
+    further, telemetry, store = (
+        [without_empty(rule) for rule in rules] for rules in (given.fetch_egress, given.telemetry_egress, to_store)
     )
     fetch = [_to_ports(("TCP", port)) for port in sorted({443, _hub_port(settings)})]
     return [
-        _policy(namespace, settings, FETCH_NETWORK_POLICY, [FETCH], [_names(), *fetch, *further]),
-        _policy(namespace, settings, SERVER_NETWORK_POLICY, [SERVER], [_names(), *telemetry]),
-        _policy(namespace, settings, OFFLINE_NETWORK_POLICY, [BUILD, EXPORT], [_names()]),
+        _policy(namespace, settings, FETCH_NETWORK_POLICY, [FETCH], [_names(), *fetch, *further, *store]),
+        _policy(namespace, settings, SERVER_NETWORK_POLICY, [SERVER], [_names(), *telemetry, *store]),
+        _policy(namespace, settings, OFFLINE_NETWORK_POLICY, [BUILD, EXPORT], [_names(), *store]),
     ]
 
 

@@ -8,10 +8,9 @@ from dataclasses import dataclass, field
 
 from embedplane_operator.kinds import Manifest
 from embedplane_operator.render.manifest import without_empty
-from embedplane_operator.render.names import STORE_CLAIM
+from embedplane_operator.render.store import StoreAccess
 from embedplane_operator.settings import PodSecurity, Settings
 
-STORE_PATH = "/store"
 SCRATCH_PATH = "/tmp"  # noqa: S108 -- an emptyDir in the pod
 
 
@@ -23,8 +22,8 @@ class Container:
     image: str
     environment: Mapping[str, str]
     resources: Manifest
+    store: StoreAccess
     name: str = ""
-    writes_store: bool = True
     user_environment: tuple[Manifest, ...] = ()
     """The user's variables; they win over ours of the same name."""
     extra: Manifest = field(default_factory=dict)
@@ -41,7 +40,7 @@ def render_pod_spec(settings: Settings, container: Container, placement: Manifes
         "enableServiceLinks": False,
         "securityContext": _pod_security(settings.pod_security),
         "containers": [_container(settings, container)],
-        "volumes": [*_volumes(), *container.volumes],
+        "volumes": [*container.store.volumes, {"name": "tmp", "emptyDir": container.store.scratch}, *container.volumes],
         **placement,
     }
     cleaned: Manifest = without_empty(spec)
@@ -52,7 +51,7 @@ def _environment(settings: Settings, container: Container) -> list[Manifest]:
     ours = {
         "HOME": SCRATCH_PATH,
         "TMPDIR": SCRATCH_PATH,
-        "EMBEDPLANE_STORE": f"file://{STORE_PATH}",
+        "EMBEDPLANE_STORE": container.store.url,
         "EMBEDPLANE_LOG_LEVEL": settings.log_level,
         **container.environment,
     }
@@ -77,20 +76,12 @@ def _container(settings: Settings, container: Container) -> Manifest:
             "runAsNonRoot": True,
         },
         "volumeMounts": [
-            # read-only for the container, not for the volume: some drivers cannot attach one claim in both ways
-            {"name": "store", "mountPath": STORE_PATH, "readOnly": None if container.writes_store else True},
+            *container.store.mounts,
             {"name": "tmp", "mountPath": SCRATCH_PATH},
             *container.mounts,
         ],
         **container.extra,
     }
-
-
-def _volumes() -> list[Manifest]:
-    return [
-        {"name": "store", "persistentVolumeClaim": {"claimName": STORE_CLAIM}},
-        {"name": "tmp", "emptyDir": {}},
-    ]
 
 
 def _pod_security(identity: PodSecurity) -> Manifest:

@@ -14,7 +14,17 @@ from obstore.exceptions import AlreadyExistsError, BaseError
 from obstore.store import ObjectStore
 
 from embedplane_server.errors import TransientError, TransientReason
+from embedplane_server.store.answers import Meaning, is_absent, meaning_of, told
 from embedplane_server.store.durability import settle
+from embedplane_server.store.remote import CredentialsError, is_remote
+
+_REMEDIES = {
+    Meaning.DENIED: "Give the Secret that store.secrets of the Helm values names valid credentials with rights to it, "
+    "or the pods' ServiceAccounts these rights.",
+    Meaning.NO_BUCKET: "Create the bucket, or correct store.url of the Helm values.",
+    Meaning.ELSEWHERE: "Set store.region of the Helm values to the bucket's region.",
+    Meaning.UNREACHABLE: "Check store.url and store.endpoint of the Helm values, DNS, and networkPolicy.storeEgress.",
+}
 
 
 class Objects:
@@ -31,8 +41,10 @@ class Objects:
             try:
                 found = await obstore.get_async(self._objects, path)
                 return bytes(await found.bytes_async())
-            except FileNotFoundError:
-                return None
+            except FileNotFoundError as error:
+                if is_absent(error):
+                    return None
+                raise
 
     async def create(self, path: str, content: bytes) -> bool:
         """Write a small object unless it exists; False when it does, maybe by an earlier try of this very call."""
@@ -57,10 +69,15 @@ class Objects:
             await self._settle(path)
 
     async def download(self, path: str, target: Path) -> None:
-        """Bring an object of any size into a file."""
+        """Bring an object of any size into a file; one that does not exist leaves none."""
         target.parent.mkdir(parents=True, exist_ok=True)
         async with self._translated(f"read {path}"):
-            found = await obstore.get_async(self._objects, path)
+            try:
+                found = await obstore.get_async(self._objects, path)
+            except FileNotFoundError as error:
+                if is_absent(error):
+                    return
+                raise
             with target.open("wb") as output:
                 async for chunk in found.stream():
                     output.write(chunk)
@@ -130,8 +147,10 @@ def _move_folder(folder: Path, target: Path) -> None:
 
 def unavailable(url: str, problem: str, error: Exception) -> TransientError:
     """Return the error for a store that does not do what it is asked for."""
-    cause = str(error).split("\n", 1)[0]
+    if not is_remote(url):
+        remedy = "Check that it is mounted, writable and has room."
+    else:
+        remedy = _REMEDIES[Meaning.DENIED if isinstance(error, CredentialsError) else meaning_of(error)]
     return TransientError(
-        TransientReason.STORE_UNAVAILABLE,
-        f"the store {url} cannot be used: {problem} ({cause}). Check that it is mounted, writable and has room.",
+        TransientReason.STORE_UNAVAILABLE, f"the store {url} cannot be used: {problem} ({told(error)}). {remedy}"
     )

@@ -10,7 +10,7 @@ import logging
 import secrets
 import shutil
 import tempfile
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,9 +22,12 @@ from obstore.store import from_url
 from pydantic import BaseModel, ValidationError
 
 from embedplane_server.errors import TransientError
-from embedplane_server.store.entries import MANIFEST, Entry, read_entry, stored_files
+from embedplane_server.store.entries import MANIFEST, Entry, StoredFile, read_entry, stored_files
 from embedplane_server.store.objects import Objects, unavailable
 from embedplane_server.store.quarantine import DamagedEntry, Quarantine
+from embedplane_server.store.remote import connect, is_remote, read_place
+
+DOWNLOADS_AT_ONCE = 4
 
 Content = TypeVar("Content", bound=BaseModel)
 
@@ -72,22 +75,29 @@ class Store:
             logger.warning("%s", error.message)
             return None
 
-    async def find_intact(self, name: str, model: type[Content]) -> Intact[Content] | None:
-        """Return an entry with its files in a local folder; a damaged one is set aside, for those who make it again."""
+    async def find_intact(
+        self, name: str, model: type[Content], needed: Callable[[str], bool] = lambda _: True
+    ) -> Intact[Content] | None:
+        """Return an entry with its files in a local folder; a damaged one is set aside, for those who make it again.
+
+        `needed` as in `local_directory`.
+        """
         manifest = await self._objects.read(f"{name}/{MANIFEST}")
         if manifest is None:
             return None
         entry = read_entry(manifest)
         try:
-            return await self._intact(name, entry, model)
+            return await self._intact(name, entry, model, needed)
         except DamagedEntry as error:
             await self.quarantine.take(name, manifest, entry, error.problem)
             return None
 
-    async def _intact(self, name: str, entry: Entry | None, model: type[Content]) -> Intact[Content]:
+    async def _intact(
+        self, name: str, entry: Entry | None, model: type[Content], needed: Callable[[str], bool]
+    ) -> Intact[Content]:
         if entry is None:
             raise DamagedEntry(name, self._url, f"its {MANIFEST} cannot be read")
-        return Intact(self.about(name, entry, model), entry, await self.local_directory(name, entry))
+        return Intact(self.about(name, entry, model), entry, await self.local_directory(name, entry, needed))
 
     def about(self, name: str, entry: Entry, model: type[Content]) -> Content:
         """Return what an entry's writer says, as a model."""
@@ -114,21 +124,35 @@ class Store:
             await self._objects.remove_below(f"{name}/{entry.folder}")
         return published
 
-    async def local_directory(self, name: str, entry: Entry | None = None) -> Path:
-        """Return a local folder with an entry's files, checked: in place for file stores, else downloaded."""
+    async def local_directory(
+        self, name: str, entry: Entry | None = None, needed: Callable[[str], bool] = lambda _: True
+    ) -> Path:
+        """Return a local folder with an entry's files, checked: in place for file stores, else downloaded.
+
+        Only `needed` files are downloaded.
+        """
         known = entry if entry is not None else await self.find(name)
         if known is None:
             raise DamagedEntry(name, self._url, "it does not exist")
         directory = (self.root or self._downloads) / name / known.folder
-        wrong = await _difference(known, directory)
+        files = {path: file for path, file in known.files.items() if self.root is not None or needed(path)}
+        wrong = await _difference(files, directory)
         if wrong and self.root is None:
             await asyncio.to_thread(shutil.rmtree, directory, ignore_errors=True)
-            for path in known.files:
-                await self._objects.download(f"{name}/{known.folder}/{path}", directory / path)
-            wrong = await _difference(known, directory)
+            await self._download(f"{name}/{known.folder}", files, directory)
+            wrong = await _difference(files, directory)
         if wrong:
             raise DamagedEntry(name, self._url, f"{wrong} is missing or differs from its digest")
         return directory
+
+    async def _download(self, folder: str, paths: Collection[str], directory: Path) -> None:
+        turns = asyncio.Semaphore(DOWNLOADS_AT_ONCE)
+
+        async def bring(path: str) -> None:
+            async with turns:
+                await self._objects.download(f"{folder}/{path}", directory / path)
+
+        await asyncio.gather(*map(bring, paths))
 
     async def remove(self, name: str) -> None:
         """Remove an entry, its manifest first, so that nobody finds half of it."""
@@ -168,9 +192,15 @@ class Store:
 
 
 def open_store(url: str, downloads: Path | None = None) -> Store:
-    """Open the store at a URL; `downloads` takes the entries of object stores (default: in the temp folder)."""
+    """Open the store at a URL; `downloads` takes the entries of object stores (default: in the temp folder).
+
+    The URL of an object store says how it is reached, see `remote.py`.
+    """
     cache = downloads or Path(tempfile.gettempdir()) / "embedplane-store"
     try:
+        if is_remote(url):
+            place = read_place(url)
+            return Store(Objects(connect(place), str(place), None), str(place), None, cache)
         if urlsplit(url).scheme != "file":
             return Store(Objects(from_url(url), url, None), url, None, cache)
         root = Path(unquote(urlsplit(url).path))
@@ -182,7 +212,7 @@ def open_store(url: str, downloads: Path | None = None) -> Store:
         raise unavailable(url, "cannot open it", error) from error
 
 
-async def _difference(entry: Entry, directory: Path) -> str | None:
-    """Return a file of an entry that a folder has not, or has otherwise."""
-    found = await asyncio.to_thread(stored_files, directory, entry.files)
-    return next((name for name, file in entry.files.items() if found.get(name) != file), None)
+async def _difference(files: Mapping[str, StoredFile], directory: Path) -> str | None:
+    """Return a file that a folder has not, or has otherwise."""
+    found = await asyncio.to_thread(stored_files, directory, files.keys())
+    return next((name for name, file in files.items() if found.get(name) != file), None)
