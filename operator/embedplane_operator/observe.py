@@ -146,10 +146,8 @@ class Observer:
         return await self._cluster.get(CLAIM, model.metadata.namespace, source.claim_name) if source else None
 
     async def _secret_version(self, model: EmbeddingModel) -> str | None:
-        hub = model.spec.source.hugging_face
-        if hub is None or hub.token_secret_ref is None:
-            return None
-        return await self._cluster.secret_version(model.metadata.namespace, hub.token_secret_ref.name)
+        name = model.spec.source.secret_name
+        return await self._cluster.secret_version(model.metadata.namespace, name) if name else None
 
     async def _api_keys_version(self, model: EmbeddingModel) -> str | None:
         reference = model.spec.serving.api_keys_secret_ref

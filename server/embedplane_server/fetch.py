@@ -1,23 +1,22 @@
 """The fetch step: a source's pinned commit becomes an entry of the store, and a description of the model.
 
 It also says which export and engine are in the store already, since it alone runs before anything else is known.
-The hub itself is in `hub.py`, which files a model has in `model/files.py`.
+The hub itself is in `hub.py`, object storage in `bucket.py`, how files come down in `transfer.py`.
 """
 
 import asyncio
-import fcntl
 import hashlib
+import os
 import re
 import shutil
-import tempfile
-from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import get_args
 
 from pydantic import ValidationError
 
+from embedplane_server.bucket import Bucket
 from embedplane_server.builders.machine import machine_class
 from embedplane_server.builders.manifest import backend_version, engine_key, find_engine
 from embedplane_server.errors import (
@@ -27,7 +26,7 @@ from embedplane_server.errors import (
     invalid_settings,
 )
 from embedplane_server.export.manifest import export_key, find_export
-from embedplane_server.hub import Hub, Snapshot
+from embedplane_server.hub import Hub
 from embedplane_server.model import readme
 from embedplane_server.model.chain import read_chain
 from embedplane_server.model.description import read_model
@@ -35,10 +34,11 @@ from embedplane_server.model.files import configuration_files, weight_files
 from embedplane_server.model.places import module_places
 from embedplane_server.progress import Progress
 from embedplane_server.results import BuildResult, FetchResult, set_aside_results, vector_space_result
-from embedplane_server.settings import EngineSettings, ExportFormat, FetchSettings, HuggingFaceSource
+from embedplane_server.settings import EngineSettings, ExportFormat, FetchSettings
 from embedplane_server.sources import ModelAbout, SourceDocument, model_entry, source_document
 from embedplane_server.store import Entry, Store, digest_of, files_below, open_store
 from embedplane_server.store.entries import stored_files
+from embedplane_server.transfer import Origin, bring_down, staging
 
 _COMMIT = re.compile(r"[0-9a-f]{40}")
 
@@ -59,7 +59,9 @@ async def fetch(settings: FetchSettings, progress: Progress) -> FetchResult:
     """Bring the model into the store unless it is there, and describe it."""
     store = open_store(settings.store)
     if settings.source.hugging_face is not None:
-        stored = await _from_hub(store, settings.source.hugging_face, settings, progress)
+        stored = await _from_hub(store, settings, progress)
+    elif settings.source.object_storage is not None:
+        stored = await _from_bucket(store, settings, progress)
     else:
         assert settings.source.path is not None
         stored = await _from_folder(store, settings.source.path, progress)
@@ -125,7 +127,9 @@ async def _publish(store: Store, folder: Path, chosen: Sequence[str], commit: st
         return stored
     name = model_entry(digest)
     entry = await store.publish(name, folder, chosen, ModelAbout(commit=known).model_dump())
-    return StoredModel(known, digest, entry, await store.local_directory(name, entry))
+    # What an object store has would only come back again.
+    directory = folder if store.root is None else await store.local_directory(name, entry)
+    return StoredModel(known, digest, entry, directory)
 
 
 def _digest(folder: Path, chosen: Sequence[str]) -> str:
@@ -133,32 +137,73 @@ def _digest(folder: Path, chosen: Sequence[str]) -> str:
 
 
 async def _stored(store: Store, digest: str, commit: str) -> StoredModel | None:
-    """Return a model of the store; a damaged one is set aside, so that it is made again."""
-    found = await store.find_intact(model_entry(digest), ModelAbout)
+    """Return a model of the store; a damaged one is set aside, so that it is made again.
+
+    The digests of its weights are known, so they need not come from an object store.
+    """
+    found = await store.find_intact(model_entry(digest), ModelAbout, lambda path: path.endswith(".json"))
     return None if found is None else StoredModel(commit, digest, found.entry, found.directory)
 
 
-async def _from_hub(
-    store: Store, source: HuggingFaceSource, settings: FetchSettings, progress: Progress
-) -> StoredModel:
+async def _from_hub(store: Store, settings: FetchSettings, progress: Progress) -> StoredModel:
+    source = settings.source.hugging_face
+    assert source is not None
     hub = Hub(source.repo, source.endpoint, _token(settings.token_file))
-    place = hashlib.sha256(f"{hub.endpoint}/{source.repo}".encode()).hexdigest()[:16]
+    place = _place(f"{hub.endpoint}/{source.repo}")
     if _COMMIT.fullmatch(source.revision) and (stored := await _known(store, place, source.revision)) is not None:
         progress.say(f"{source.repo} at {source.revision[:12]} is in the store")
         return stored
     progress.say(f"asking {hub.endpoint} for {source.repo} at {source.revision}")
     snapshot = await asyncio.to_thread(hub.resolve, source.revision)
-    async with _staging(store, f"{place}-{snapshot.commit}") as staging:
-        if (stored := await _known(store, place, snapshot.commit)) is not None:
-            progress.say(f"commit {snapshot.commit[:12]} is in the store")
+
+    async def bring(name: str, target: Path) -> None:
+        await asyncio.to_thread(hub.download, snapshot.commit, snapshot.files[name], target)
+
+    sizes = {name: file.size for name, file in snapshot.files.items()}
+    return await _fetched(store, Origin(place, snapshot.commit, sizes, bring), progress)
+
+
+async def _from_bucket(store: Store, settings: FetchSettings, progress: Progress) -> StoredModel:
+    source = settings.source.object_storage
+    assert source is not None
+    bucket = Bucket(source, settings.source_credentials, os.environ)
+    place = _place(bucket.url)
+    if source.commit is not None and (stored := await _known(store, place, source.commit)) is not None:
+        progress.say(f"{bucket.url} as it was pinned is in the store")
+        return stored
+    progress.say(f"listing {bucket.url}")
+    listing = await bucket.list()
+    if source.commit not in (None, listing.commit):
+        raise bucket.moved_since(str(source.commit))
+
+    async def bring(name: str, target: Path) -> None:
+        await bucket.download(listing.files[name], target)
+
+    sizes = {name: file.size for name, file in listing.files.items()}
+    return await _fetched(store, Origin(place, listing.commit, sizes, bring), progress)
+
+
+async def _fetched(store: Store, origin: Origin, progress: Progress) -> StoredModel:
+    async with staging(store, f"{origin.place}-{_hex(origin.commit)}") as folder:
+        if (stored := await _known(store, origin.place, origin.commit)) is not None:
+            progress.say(f"commit {origin.commit[:18]} is in the store")
             return stored
-        chosen = await _download(hub, snapshot, staging, progress)
-        stored = await _publish(store, staging, chosen, snapshot.commit)
-        mentions = readme.read_mentions(staging / readme.NAME)
+        chosen = await bring_down(origin, folder, progress)
+        stored = await _publish(store, folder, chosen, origin.commit)
+        mentions = readme.read_mentions(folder / readme.NAME)
         document = SourceDocument(digest=stored.digest, mentions=mentions).model_dump_json()
-        await store.write(source_document(place, snapshot.commit), document.encode())
-        await asyncio.to_thread(shutil.rmtree, staging, ignore_errors=True)
+        await store.write(source_document(origin.place, _hex(origin.commit)), document.encode())
+        if stored.directory != folder:
+            await asyncio.to_thread(shutil.rmtree, folder, ignore_errors=True)
         return replace(stored, mentions=mentions)
+
+
+def _place(url: str) -> str:
+    return hashlib.sha256(url.encode()).hexdigest()[:16]
+
+
+def _hex(commit: str) -> str:
+    return commit.rpartition(":")[2]
 
 
 def _token(path: Path | None) -> str | None:
@@ -178,53 +223,10 @@ def _token(path: Path | None) -> str | None:
 
 
 async def _known(store: Store, place: str, commit: str) -> StoredModel | None:
-    content = await store.read(source_document(place, commit))
+    content = await store.read(source_document(place, _hex(commit)))
     try:
         document = None if content is None else SourceDocument.model_validate_json(content)
     except ValidationError:
         return None  # it is written again
     stored = None if document is None else await _stored(store, document.digest, commit)
     return None if document is None or stored is None else replace(stored, mentions=document.mentions)
-
-
-async def _download(hub: Hub, snapshot: Snapshot, staging: Path, progress: Progress) -> list[str]:
-    """Bring down what the model needs: the small files first, since they decide which weights there are."""
-    names = snapshot.files.keys()
-    await _bring(hub, snapshot, configuration_files(names), staging, progress)
-    places = module_places(staging)
-    configuration = configuration_files(names, places)
-    await _bring(hub, snapshot, configuration, staging, progress)
-    read_chain(staging)
-    weights = weight_files(names, places)
-    await _bring(hub, snapshot, weights, staging, progress)
-    if readme.NAME in names and snapshot.files[readme.NAME].size <= readme.MOST_BYTES:
-        await _bring(hub, snapshot, [readme.NAME], staging, progress)
-    return [*configuration, *weights]
-
-
-async def _bring(hub: Hub, snapshot: Snapshot, names: Sequence[str], staging: Path, progress: Progress) -> None:
-    for name in names:
-        file = snapshot.files[name]
-        if file.size > 1 << 20:
-            progress.say(f"downloading {name} ({file.size / 1e6:.0f} MB)")
-        transfer = asyncio.create_task(asyncio.to_thread(hub.download, snapshot.commit, file, staging / name))
-        partial = staging / f"{name}.partial"
-        while not (await asyncio.wait({transfer}, timeout=1))[0]:
-            progress.share(name, await asyncio.to_thread(_size, partial), file.size)
-        await transfer
-
-
-def _size(path: Path) -> int:
-    return path.stat().st_size if path.exists() else 0
-
-
-@asynccontextmanager
-async def _staging(store: Store, name: str) -> AsyncIterator[Path]:
-    """Lock and return a folder for one commit's download; another fetch of the same commit waits and finds it done."""
-    parent = (store.root or Path(tempfile.gettempdir()) / "embedplane") / "staging"
-    await asyncio.to_thread(parent.mkdir, parents=True, exist_ok=True)
-    folder = parent / name
-    with (parent / f"{name}.lock").open("w") as lock:
-        await asyncio.to_thread(fcntl.flock, lock, fcntl.LOCK_EX)
-        folder.mkdir(exist_ok=True)
-        yield folder

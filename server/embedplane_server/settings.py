@@ -50,16 +50,27 @@ class HuggingFaceSource(Document):
     endpoint: str | None = None
 
 
+class ObjectStorageSource(Document):
+    """A folder in S3, GCS or Azure."""
+
+    url: str = Field(min_length=1)
+    endpoint: str | None = None
+    region: str | None = None
+    commit: str | None = None
+    """What the files were when they were pinned."""
+
+
 class Source(Document):
-    """Where a model comes from: exactly one of a hub repository and a folder."""
+    """Where a model comes from: exactly one of a hub repository, a folder in object storage and a local folder."""
 
     hugging_face: HuggingFaceSource | None = None
+    object_storage: ObjectStorageSource | None = None
     path: Path | None = None
 
     @model_validator(mode="after")
     def _exactly_one(self) -> Self:
-        if (self.hugging_face is None) == (self.path is None):
-            raise ValueError("needs exactly one of huggingFace and path")
+        if sum(given is not None for given in (self.hugging_face, self.object_storage, self.path)) != 1:
+            raise ValueError("needs exactly one of huggingFace, objectStorage and path")
         return self
 
 
@@ -134,6 +145,8 @@ class FetchSettings(Settings):
 
     source: Annotated[Source, FromJson]
     token_file: Path | None = None
+    source_credentials: Path | None = None
+    """A folder with the credentials of a source in object storage, see `store/remote.py`."""
     overrides: Annotated[Overrides, FromJson] = Overrides()
     engine: Annotated[EngineSettings, FromJson]
 

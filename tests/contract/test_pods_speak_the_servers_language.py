@@ -68,6 +68,18 @@ def test_fetch_finds_its_token_and_its_folder_where_they_are_mounted() -> None:
     assert "/source" in [mount["mountPath"] for mount in claim["volumeMounts"]]
 
 
+def test_fetch_finds_a_bucket_and_its_credentials_where_they_are_mounted() -> None:
+    container = containers_of(ROOT / "tests/data/bucket-source/input.yaml")["fetch"]
+
+    settings = FetchSettings.from_environment(environment_of(container))
+
+    assert settings.source.object_storage is not None
+    assert settings.source.object_storage.url == "s3://models/sentence-transformers/minilm"
+    assert settings.source.object_storage.endpoint == "http://objects.example.com:9000"
+    assert settings.source.object_storage.region == "eu-central-1"
+    assert str(settings.source_credentials) in [mount["mountPath"] for mount in container["volumeMounts"]]
+
+
 @pytest.mark.parametrize("command", COMMANDS)
 def test_every_command_finds_a_remote_store_below_its_namespace(command: str) -> None:
     container = containers_of(ROOT / "tests/data/remote-store/input.yaml")[command]

@@ -15,6 +15,7 @@ pytestmark = pytest.mark.cluster
 
 HUB = {"huggingFace": {"repo": "a/b"}}
 CLAIM = {"persistentVolumeClaim": {"claimName": "models"}}
+BUCKET = {"objectStorage": {"url": "s3://models/minilm"}}
 EXAMPLES = sorted((Path(__file__).parents[2] / "examples").glob("*.yaml"))
 
 
@@ -110,8 +111,25 @@ def test_what_requests_may_ask_for_and_who_may_ask_is_accepted(namespace: Kubect
 
 
 REFUSED: list[tuple[str, dict[str, Any], list[str]]] = [
-    ("no source", {"source": {}}, ["spec.source", "set exactly one of huggingFace and persistentVolumeClaim"]),
+    (
+        "no source",
+        {"source": {}},
+        ["spec.source", "set exactly one of huggingFace, objectStorage and pers"],
+    ),
     ("two sources", {"source": HUB | CLAIM}, ["spec.source", "set exactly one of"]),
+    ("a source beside a bucket", {"source": HUB | BUCKET}, ["spec.source", "set exactly one of"]),
+    ("no bucket", {"source": {"objectStorage": {"url": "s3:///a"}}}, ["objectStorage.url", "s3://bucket/folder"]),
+    ("a bucket's web page", {"source": {"objectStorage": {"url": "https://a/b"}}}, ["url", "s3://bucket/folder"]),
+    (
+        "an endpoint in the url",
+        {"source": {"objectStorage": {"url": "s3://a/b?endpoint=http://c"}}},
+        ["objectStorage.url", "put a host into endpoint"],
+    ),
+    (
+        "a host as a bucket's endpoint",
+        {"source": {"objectStorage": {"url": "s3://models/a", "endpoint": "minio:9000"}}},
+        ["objectStorage.endpoint", "starts with https://"],
+    ),
     ("an url as repo", {"source": {"huggingFace": {"repo": "https://huggingface.co/a/b"}}}, ["repo", "owner/name"]),
     ("a revision with a space", {"source": {"huggingFace": {"repo": "a/b", "revision": "a b"}}}, ["revision"]),
     (

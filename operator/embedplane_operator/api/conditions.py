@@ -98,9 +98,9 @@ class UnsaidReason(StrEnum):
 class JobReason(StrEnum):
     """Why a Job failed, in the server package's words."""
 
-    REPOSITORY_NOT_FOUND = "RepositoryNotFound"
-    REVISION_NOT_FOUND = "RevisionNotFound"
-    ACCESS_DENIED = "AccessDenied"  # the token is missing, wrong or without rights
+    REPOSITORY_NOT_FOUND = "RepositoryNotFound"  # or the bucket
+    REVISION_NOT_FOUND = "RevisionNotFound"  # or a bucket's files moved since they were pinned
+    ACCESS_DENIED = "AccessDenied"  # the token or the credentials are missing, wrong or without rights
     PATH_NOT_FOUND = "PathNotFound"
     NO_SAFETENSORS = "NoSafetensors"  # weights exist only as pickles
     UNSUPPORTED_MODEL = "UnsupportedModel"  # files, modules or architecture that cannot be served
@@ -108,7 +108,7 @@ class JobReason(StrEnum):
     CONFORMANCE_FAILED = "ConformanceFailed"  # the engine's vectors are below the cosine floor
     BACKEND_UNAVAILABLE = "BackendUnavailable"
     OUT_OF_MEMORY = "OutOfMemory"
-    HUB_UNAVAILABLE = "HubUnavailable"  # transient from here on
+    HUB_UNAVAILABLE = "HubUnavailable"  # the hub or the bucket does not answer; transient from here on
     DIGEST_MISMATCH = "DigestMismatch"
     STORE_UNAVAILABLE = "StoreUnavailable"
     MODEL_MISSING = "ModelMissing"  # the export found no model in the store: it is fetched again

@@ -53,6 +53,54 @@ class HuggingFace(ApiModel):
     """Secret that holds an access token, for private and gated repositories. Only the fetch Job sees it."""
 
 
+class SecretName(ApiModel):
+    """A Secret in the same namespace."""
+
+    name: ObjectName
+    """Name of the Secret."""
+
+
+class ObjectStorage(ApiModel):
+    """A folder in S3, Google Cloud Storage or Azure Blob Storage, or in anything that speaks S3."""
+
+    url: str = Field(
+        min_length=1,
+        max_length=500,
+        json_schema_extra=rules(
+            rule(
+                r"self.matches('^(s3|gs|az)://[a-z0-9][a-z0-9._-]*(/[^\\s?#]*)?$')",
+                "url is s3://bucket/folder, gs://bucket/folder or az://container/folder, the folder that holds the "
+                "model's config.json; put a host into endpoint",
+            )
+        ),
+    )
+    """s3://bucket/folder, gs://bucket/folder or az://container/folder: the folder that holds the model's config.json.
+    What lies there is pinned once; to take what lies there later, set the annotation embedplane.io/resolve of this
+    object to a new value."""
+    endpoint: (
+        Annotated[
+            str,
+            Field(
+                max_length=500,
+                json_schema_extra=rules(
+                    rule(
+                        r"self.matches('^https?://[^\\s?#]+$')",
+                        "endpoint is a URL that starts with https:// or http://",
+                    )
+                ),
+            ),
+        ]
+        | None
+    ) = None
+    """URL of what speaks S3 and is not Amazon's; for az https://ACCOUNT.blob.core.windows.net. Default: the cloud's."""
+    region: Annotated[str, Field(max_length=100, pattern=r"^[a-z0-9-]+$")] | None = None
+    """Region of an S3 bucket. Default: us-east-1."""
+    credentials_secret_ref: SecretName | None = None
+    """Secret with AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and AWS_SESSION_TOKEN (if there is one);
+    GOOGLE_SERVICE_ACCOUNT_KEY; or AZURE_STORAGE_ACCOUNT_NAME with AZURE_STORAGE_ACCOUNT_KEY or AZURE_STORAGE_SAS_TOKEN.
+    Only the fetch Job sees it. Default: the identity that the cloud gives to the fetch Job's pod, else anybody's."""
+
+
 class PersistentVolumeClaim(ApiModel):
     """A folder of a claim in the same namespace; mounted read-only by the fetch Job."""
 
@@ -78,12 +126,24 @@ class Source(ApiModel):
     model_config = ConfigDict(
         json_schema_extra=rules(
             rule(
-                "[has(self.huggingFace), has(self.persistentVolumeClaim)].filter(given, given).size() == 1",
-                "set exactly one of huggingFace and persistentVolumeClaim",
+                "[has(self.huggingFace), has(self.objectStorage), has(self.persistentVolumeClaim)]"
+                ".filter(given, given).size() == 1",
+                "set exactly one of huggingFace, objectStorage and persistentVolumeClaim",
             )
         )
     )
     hugging_face: HuggingFace | None = None
     """A repository of the Hugging Face hub or a mirror of it."""
+    object_storage: ObjectStorage | None = None
+    """A folder in object storage: S3, Google Cloud Storage, Azure Blob Storage."""
     persistent_volume_claim: PersistentVolumeClaim | None = None
     """A folder of a PersistentVolumeClaim, for clusters without a way to the hub."""
+
+    @property
+    def secret_name(self) -> str | None:
+        """The Secret that opens the source."""
+        if self.hugging_face and (reference := self.hugging_face.token_secret_ref):
+            return reference.name
+        if self.object_storage and (secret := self.object_storage.credentials_secret_ref):
+            return secret.name
+        return None

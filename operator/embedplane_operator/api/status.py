@@ -36,7 +36,7 @@ class SourceStatus(ApiModel):
     inputs: Hash
     """Hash of the wishes that the commit was resolved from."""
     commit: Hash
-    """Commit of the hub, or sha256 of a claim's folder."""
+    """Commit of the hub, digest of a bucket's entity tags, or sha256 of a claim's folder."""
     digest: Hash
     """Digest of the model in the store."""
     size_bytes: int

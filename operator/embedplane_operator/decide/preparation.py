@@ -116,13 +116,16 @@ def _unreadable(step: Step, error: UnreadableAnswerError) -> Stage:
 
 
 def _missing_credentials(way: Way) -> Finding | None:
-    hub = way.model.spec.source.hugging_face
-    if hub is None or hub.token_secret_ref is None or way.observed.secret_version is not None:
+    source = way.model.spec.source
+    if source.secret_name is None or way.observed.secret_version is not None:
         return None
-    reference = hub.token_secret_ref
+    if source.hugging_face and (reference := source.hugging_face.token_secret_ref):
+        content, field = f"the token under the key {reference.key}", "huggingFace.tokenSecretRef"
+    else:
+        content, field = "the bucket's credentials", "objectStorage.credentialsSecretRef"
     words = (
-        f"Secret {reference.name} does not exist in namespace {way.model.metadata.namespace}: create it with the token "
-        f"under the key {reference.key}, or remove spec.source.huggingFace.tokenSecretRef"
+        f"Secret {source.secret_name} does not exist in namespace {way.model.metadata.namespace}: create it with "
+        f"{content}, or remove spec.source.{field}"
     )
     return Finding("False", Reason.SECRET_NOT_FOUND, words, Outlook.STALLED)
 

@@ -3,6 +3,7 @@
 import json
 from typing import Any
 
+from embedplane_operator.api.source import Source
 from embedplane_operator.api.v1alpha1 import EmbeddingModel
 from embedplane_operator.kinds import Manifest
 from embedplane_operator.render.accelerator import engine_target
@@ -15,7 +16,7 @@ from embedplane_operator.render.store import store_access
 from embedplane_operator.settings import Settings
 
 SOURCE_PATH = "/source"
-TOKEN_FOLDER = "/var/run/secrets/embedplane/source"  # noqa: S105 -- a path, not a password
+SECRET_FOLDER = "/var/run/secrets/embedplane/source"  # noqa: S105 -- a path, not a password
 
 
 def render_fetch_job(
@@ -27,8 +28,10 @@ def render_fetch_job(
         "EMBEDPLANE_OVERRIDES": json.dumps(overrides_of(model), sort_keys=True),
         "EMBEDPLANE_ENGINE": json.dumps(engine_target(model, settings).to_document(), sort_keys=True),
     }
-    if _has_token(model):
-        environment["EMBEDPLANE_TOKEN_FILE"] = f"{TOKEN_FOLDER}/token"
+    if model.spec.source.secret_name:
+        is_bucket = model.spec.source.object_storage is not None
+        name, path = ("SOURCE_CREDENTIALS", SECRET_FOLDER) if is_bucket else ("TOKEN_FILE", f"{SECRET_FOLDER}/token")
+        environment[f"EMBEDPLANE_{name}"] = path
     container = Container(
         command=FETCH,
         image=settings.images.server,
@@ -53,6 +56,9 @@ def source_of(model: EmbeddingModel, settings: Settings, pinned_commit: str | No
     if source.persistent_volume_claim:
         path = source.persistent_volume_claim.path.strip("/")
         return {"path": SOURCE_PATH if path == "." else f"{SOURCE_PATH}/{path}"}
+    if objects := source.object_storage:
+        place = {"url": objects.url, "endpoint": objects.endpoint, "region": objects.region, "commit": pinned_commit}
+        return {"objectStorage": {name: value for name, value in place.items() if value is not None}}
     hub = source.hugging_face
     if hub is None:
         raise ValueError("spec.source names no source; the API server should have refused it")
@@ -61,22 +67,24 @@ def source_of(model: EmbeddingModel, settings: Settings, pinned_commit: str | No
     return {"huggingFace": found | ({"endpoint": endpoint} if endpoint else {})}
 
 
-def _has_token(model: EmbeddingModel) -> bool:
-    hub = model.spec.source.hugging_face
-    return hub is not None and hub.token_secret_ref is not None
-
-
 def _mounts(model: EmbeddingModel) -> list[Manifest]:
-    if model.spec.source.persistent_volume_claim:
+    source = model.spec.source
+    if source.persistent_volume_claim:
         return [{"name": "source", "mountPath": SOURCE_PATH, "readOnly": True}]
-    return [{"name": "token", "mountPath": TOKEN_FOLDER, "readOnly": True}] if _has_token(model) else []
+    return [{"name": _volume(source), "mountPath": SECRET_FOLDER, "readOnly": True}] if source.secret_name else []
 
 
 def _volumes(model: EmbeddingModel) -> list[Manifest]:
     source = model.spec.source
     if claim := source.persistent_volume_claim:
         return [{"name": "source", "persistentVolumeClaim": {"claimName": claim.claim_name, "readOnly": True}}]
-    if source.hugging_face and (secret := source.hugging_face.token_secret_ref):
-        items = [{"key": secret.key, "path": "token"}]
-        return [{"name": "token", "secret": {"secretName": secret.name, "defaultMode": 0o440, "items": items}}]
-    return []
+    if source.secret_name is None:
+        return []
+    secret: Manifest = {"secretName": source.secret_name, "defaultMode": 0o440}
+    if source.hugging_face and (token := source.hugging_face.token_secret_ref):
+        secret["items"] = [{"key": token.key, "path": "token"}]
+    return [{"name": _volume(source), "secret": secret}]
+
+
+def _volume(source: Source) -> str:
+    return "token" if source.hugging_face else "source-credentials"

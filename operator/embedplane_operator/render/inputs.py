@@ -95,6 +95,9 @@ def _source_wishes(model: EmbeddingModel) -> dict[str, Any]:
     if source.hugging_face:
         hub = source.hugging_face
         wishes["huggingFace"] = {"repo": hub.repo, "revision": hub.revision, "endpoint": hub.endpoint}
+    if source.object_storage:
+        objects = source.object_storage
+        wishes["objectStorage"] = {"url": objects.url, "endpoint": objects.endpoint}
     if source.persistent_volume_claim:
         claim = source.persistent_volume_claim
         wishes["persistentVolumeClaim"] = {"claimName": claim.claim_name, "path": claim.path}

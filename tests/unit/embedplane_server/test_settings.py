@@ -112,8 +112,8 @@ def test_a_wrong_variable_is_named(change, message):
 @pytest.mark.parametrize(
     ("source", "message"),
     [
-        ({}, "exactly one of huggingFace and path"),
-        ({"path": "/a", "huggingFace": {"repo": "b"}}, "exactly one of huggingFace and path"),
+        ({}, "exactly one of huggingFace, objectStorage and path"),
+        ({"path": "/a", "huggingFace": {"repo": "b"}}, "exactly one of huggingFace, objectStorage and path"),
         ({"huggingFace": {"repo": "b", "branch": "main"}}, "EMBEDPLANE_SOURCE.huggingFace.branch"),
     ],
 )
