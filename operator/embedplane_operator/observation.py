@@ -33,6 +33,8 @@ class Observation:
     source_claim: Manifest | None = None
     secret_version: str | None = None
     """resourceVersion of the token's Secret; None when it does not exist or none is wanted."""
+    store_secret_version: str | None = None
+    """The same of the Secret with which Jobs use a store in object storage."""
     api_keys_version: str | None = None
     """The same of the Secret with the API keys."""
 

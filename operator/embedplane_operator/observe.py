@@ -35,6 +35,7 @@ from embedplane_operator.render.names import (
     STORE_CLAIM,
 )
 from embedplane_operator.servers import ServerSurroundings
+from embedplane_operator.settings import Store
 from embedplane_operator.troubles import Trouble, claim_trouble
 from embedplane_operator.workqueue import Key
 
@@ -44,10 +45,10 @@ OURS = f"{LABEL_MANAGED_BY}={MANAGED_BY}"
 class Observer:
     """Looks at the cluster for one model at a time."""
 
-    def __init__(self, cluster: Cluster, *, has_claims: bool = True) -> None:
-        """With `has_claims` False the store is not in claims; one of an earlier time is left alone."""
+    def __init__(self, cluster: Cluster, store: Store) -> None:
+        """With a store in object storage a claim of an earlier time is left alone."""
         self._cluster = cluster
-        self._has_claims = has_claims
+        self._store = store
 
     async def read_model(self, key: Key) -> Manifest | None:
         """The EmbeddingModel, or None when it is gone."""
@@ -65,8 +66,11 @@ class Observer:
             self._cluster.get(DISRUPTION_BUDGET, namespace, name),
             self._store_claim(namespace),
         )
-        source_claim, secret_version, api_keys_version = await asyncio.gather(
-            self._source_claim(model), self._secret_version(model), self._api_keys_version(model)
+        source_claim, secret_version, store_secret_version, api_keys_version = await asyncio.gather(
+            self._source_claim(model),
+            self._secret_version(model),
+            self._store_secret_version(namespace),
+            self._api_keys_version(model),
         )
         troubles = await self._claim_troubles(namespace, [claim, source_claim])
         servers = [pod for pod in pods if _component(pod) == SERVER]
@@ -82,6 +86,7 @@ class Observer:
             claim=claim,
             source_claim=source_claim,
             secret_version=secret_version,
+            store_secret_version=store_secret_version,
             api_keys_version=api_keys_version,
         )
         if shared_jobs is None:
@@ -139,7 +144,7 @@ class Observer:
         return await self._cluster.list(EVENT, namespace, fields=f"regarding.uid={uid},type=Warning")
 
     async def _store_claim(self, namespace: str) -> Manifest | None:
-        return await self._cluster.get(CLAIM, namespace, STORE_CLAIM) if self._has_claims else None
+        return await self._cluster.get(CLAIM, namespace, STORE_CLAIM) if not self._store.is_remote else None
 
     async def _source_claim(self, model: EmbeddingModel) -> Manifest | None:
         source = model.spec.source.persistent_volume_claim
@@ -148,6 +153,10 @@ class Observer:
     async def _secret_version(self, model: EmbeddingModel) -> str | None:
         name = model.spec.source.secret_name
         return await self._cluster.secret_version(model.metadata.namespace, name) if name else None
+
+    async def _store_secret_version(self, namespace: str) -> str | None:
+        name = self._store.secrets.jobs if self._store.is_remote else None
+        return await self._cluster.secret_version(namespace, name) if name else None
 
     async def _api_keys_version(self, model: EmbeddingModel) -> str | None:
         reference = model.spec.serving.api_keys_secret_ref

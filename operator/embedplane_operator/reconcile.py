@@ -67,7 +67,7 @@ class Reconciler:
         self._recorder = channels.recorder
         self._metrics = channels.metrics
         self._now = now
-        self._observer = Observer(cluster, has_claims=not settings.store.is_remote)
+        self._observer = Observer(cluster, settings.store)
         self._applier = Applier(cluster, settings)
         self._refusals = Refusals()
 

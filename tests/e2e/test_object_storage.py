@@ -115,11 +115,15 @@ def test_wrong_credentials_of_the_store_are_named(namespace: Kubectl):
     assert "SignatureDoesNotMatch" in refused["message"]
     assert "store.secrets" in refused["message"]
 
+    secret(namespace, "store-writer", CREDENTIALS)
+
+    namespace.wait_for_condition("locked-out", "EngineReady", "False", reason="ExportRunning", within=50)
+
 
 @pytest.mark.usefixtures("remote_store")
 def test_a_missing_secret_of_the_store_is_named(namespace: Kubectl):
     namespace.apply(embedding_model("keyless", namespace.namespace))
 
-    refused = namespace.wait_for_condition("keyless", "SourceResolved", "False", reason="ContainerCannotStart")
+    refused = namespace.wait_for_condition("keyless", "SourceResolved", "False", reason="SecretNotFound")
 
     assert "store-writer" in refused["message"]

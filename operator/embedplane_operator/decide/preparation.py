@@ -48,7 +48,7 @@ def source_stage(way: Way, pinned: SourceStatus | None) -> Stage:
     step = fetch_step(way, pinned.commit if pinned else None)
     run = way.observed.job(step.name)
     is_answered = run is not None and run.result is not None
-    if not is_answered and (finding := _missing_credentials(way) or _missing_claim(way)):
+    if not is_answered and (finding := _missing_credentials(way) or _missing_store_secret(way) or _missing_claim(way)):
         return Stage(finding, check_after=LOOK_AGAIN_STUCK, is_early=True)
     outcome = advance(step, run, way.waiter, way.now)
     if outcome.result is None:
@@ -101,8 +101,8 @@ def _undone(step: Step, outcome: Outcome) -> Stage:
 
 
 def _watching_secret(way: Way, stage: Stage) -> Stage:
-    """Secrets are not watched, so a model that waits with one looks at it often: a repaired token works at once."""
-    if way.observed.secret_version is None:
+    """Secrets are not watched, so a model that waits with one looks at it often: a repaired one works at once."""
+    if way.observed.secret_version is None and way.observed.store_secret_version is None:
         return stage
     return replace(stage, check_after=min(stage.check_after or LOOK_AGAIN_STUCK, LOOK_AGAIN_STUCK))
 
@@ -126,6 +126,18 @@ def _missing_credentials(way: Way) -> Finding | None:
     words = (
         f"Secret {source.secret_name} does not exist in namespace {way.model.metadata.namespace}: create it with "
         f"{content}, or remove spec.source.{field}"
+    )
+    return Finding("False", Reason.SECRET_NOT_FOUND, words, Outlook.STALLED)
+
+
+def _missing_store_secret(way: Way) -> Finding | None:
+    store = way.settings.store
+    name = store.secrets.jobs if store.is_remote else None
+    if name is None or way.observed.store_secret_version is not None:
+        return None
+    words = (
+        f"Secret {name} does not exist in namespace {way.model.metadata.namespace}: create it with credentials for "
+        f"{store.url}, or correct store.secrets.jobs in the Helm values"
     )
     return Finding("False", Reason.SECRET_NOT_FOUND, words, Outlook.STALLED)
 

@@ -45,6 +45,8 @@ class Way:
         """The model as one that waits for Jobs."""
         metadata = self.model.metadata
         parts = [metadata.generation, metadata.annotations.get(ANNOTATION_RESOLVE), self.observed.secret_version]
+        if self.observed.store_secret_version:
+            parts.append(self.observed.store_secret_version)
         return Waiter(owner_of(self.model), digest_of(parts)[:16])
 
     @property

@@ -16,12 +16,24 @@ def pods(spec: dict[str, Any], **settings: Any) -> dict[str, dict[str, Any]]:
     return {pod["containers"][0]["args"][0]: pod for pod in found}
 
 
+def opened() -> World:
+    """Return a world whose store is in object storage, with the Secret of Jobs."""
+    world = World(settings_of(store=STORE))
+    put_secret(world)
+    return world
+
+
+def put_secret(world: World) -> None:
+    """Write the Secret, each time as another version."""
+    world.cluster.put({"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "writer"}})
+
+
 def secrets_of(pod: dict[str, Any]) -> set[str]:
     return {volume["secret"]["secretName"] for volume in pod["volumes"] if "secret" in volume}
 
 
 async def test_a_remote_store_needs_no_claim_and_serves_several_replicas() -> None:
-    world = World(settings_of(store=STORE))
+    world = opened()
     await world.serve(HUB | {"scaling": {"minReplicas": 2, "maxReplicas": 4}})
 
     assert world.says("Ready") == ("True", "Serving")
@@ -57,3 +69,29 @@ def test_only_a_remote_store_opens_a_way_out() -> None:
     names = ("embedplane-fetch", "embedplane-server", "embedplane-offline")
     assert reachable(store=STORE) == dict.fromkeys(names, True)
     assert reachable() == dict.fromkeys(names, False)
+
+
+async def test_a_missing_secret_of_the_store_is_named_and_no_job_is_started() -> None:
+    world = World(settings_of(store=STORE))
+    world.model(HUB)
+    await world.settle()
+
+    assert world.says("SourceResolved") == ("False", "SecretNotFound")
+    assert "store.secrets.jobs" in (world.condition("SourceResolved") or {})["message"]
+    assert world.jobs() == []
+
+
+async def test_a_repaired_secret_of_the_store_is_tried_at_once() -> None:
+    world = opened()
+    world.model(HUB)
+    await world.settle()
+    world.fail("fetch", "StoreUnavailable", exit_code=65)
+    again = await world.settle()
+    assert world.says("SourceResolved") == ("False", "StoreUnavailable")
+    assert again is not None
+    assert again <= 15
+
+    put_secret(world)
+    await world.settle()
+
+    assert world.says("SourceResolved") == ("False", "FetchRunning")
