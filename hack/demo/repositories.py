@@ -94,9 +94,12 @@ class Repositories:
     by_name: dict[str, Repository] = field(default_factory=dict)
 
     def add(self, reference: str, folder: Path) -> None:
-        """Serve a folder as `owner/name` or `owner/name@branch`."""
+        """Serve a folder as `owner/name` or `owner/name@branch`; a branch that moves leaves its old commit in reach."""
         name, _, branch = reference.partition("@")
-        self._repository(name).branches[branch or DEFAULT_BRANCH] = Commit.of_folder(folder)
+        branches = self._repository(name).branches
+        if before := branches.get(branch or DEFAULT_BRANCH):
+            branches[before.id] = before
+        branches[branch or DEFAULT_BRANCH] = Commit.of_folder(folder.resolve())
 
     def protect(self, name: str, token: str, *, is_private: bool) -> None:
         """Let only this token read a repository."""

@@ -7,6 +7,7 @@ is the same already. What the API server refuses comes back as a `RefusedError` 
 import asyncio
 import hashlib
 import json
+import logging
 import time
 from collections import defaultdict
 from collections.abc import Callable
@@ -16,7 +17,7 @@ from embedplane_operator.api.conditions import Reason
 from embedplane_operator.api.v1alpha1 import EmbeddingModel
 from embedplane_operator.cluster import Cluster
 from embedplane_operator.decide.acceptance import ownership_refusal
-from embedplane_operator.decide.decision import CreateJob, Decision, JoinJob, LeaveJob
+from embedplane_operator.decide.decision import CreateJob, Decision, JobAction, JoinJob, LeaveJob
 from embedplane_operator.errors import (
     AlreadyExistsError,
     ClusterError,
@@ -32,6 +33,8 @@ from embedplane_operator.render.names import ANNOTATION_TRIGGER
 from embedplane_operator.settings import Settings
 from embedplane_operator.status import Finding, Outlook
 from embedplane_operator.workqueue import Key
+
+logger = logging.getLogger(__name__)
 
 SHARED_SECONDS = 60.0
 SERVER_FAULT = 500
@@ -75,6 +78,8 @@ class Applier:
             deployment = await self._apply_children(decision.apply, observed)
             for action in decision.jobs:
                 await self._act(action, observed.model)
+            for check in decision.checks:
+                await self._try(check, observed.model)
             for doomed in decision.delete:
                 await self._cluster.delete(RESOURCES[doomed.kind], namespace, doomed.name, doomed.uid)
         except (RejectedError, ForbiddenError) as error:
@@ -154,7 +159,7 @@ class Applier:
         metadata = manifest["metadata"]
         return await self._cluster.get(RESOURCES[manifest["kind"]], metadata["namespace"], metadata["name"])
 
-    async def _act(self, action: CreateJob | JoinJob | LeaveJob, model: EmbeddingModel) -> None:
+    async def _act(self, action: JobAction, model: EmbeddingModel) -> None:
         namespace = model.metadata.namespace
         match action:
             case CreateJob(manifest, replaced):
@@ -175,6 +180,12 @@ class Applier:
                     return
                 patch = {"resourceVersion": job.resource_version, "ownerReferences": others}
                 await self._cluster.merge(JOB, namespace, job.name, {"metadata": patch})
+
+    async def _try(self, action: JobAction, model: EmbeddingModel) -> None:
+        try:
+            await self._act(action, model)
+        except EmbedplaneError as error:
+            logger.warning("%s/%s: not looked upstream: %s", model.metadata.namespace, model.metadata.name, error)
 
     async def _create_job(self, manifest: Manifest, model: EmbeddingModel) -> None:
         try:

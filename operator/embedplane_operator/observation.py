@@ -25,6 +25,8 @@ class Observation:
     jobs: tuple[JobRun, ...] = ()
     fetch_jobs: tuple[Manifest, ...] = ()
     """The model's own Jobs as they are; what became of them is among `jobs`."""
+    resolve_jobs: tuple[JobRun, ...] = ()
+    """The model's own Jobs that ask what the source names now."""
     shared_jobs: frozenset[str] = field(default_factory=frozenset)
     """Names of the shared Jobs that were looked for; those that exist are among `jobs`."""
     service: Manifest | None = None

@@ -31,6 +31,7 @@ from embedplane_operator.render.names import (
     LABEL_MANAGED_BY,
     LABEL_MODEL,
     MANAGED_BY,
+    RESOLVE,
     SERVER,
     STORE_CLAIM,
 )
@@ -81,6 +82,9 @@ class Observer:
             servers=ServerSurroundings(servers, await self._events_about(namespace, servers), troubles),
             jobs=tuple([await self._read_job(job, pods, troubles) for job in fetch_jobs]),
             fetch_jobs=fetch_jobs,
+            resolve_jobs=tuple(
+                [await self._read_job(job, pods, troubles) for job in jobs if _component(job) == RESOLVE]
+            ),
             service=service,
             disruption_budget=budget,
             claim=claim,

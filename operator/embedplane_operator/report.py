@@ -33,6 +33,7 @@ def render_status(
         served_generation=_served_generation(before, generation, servers, summarize(findings).reason),
         conditions=conditions(findings, before.conditions, generation, now),
         source=decision.pinned.source,
+        upstream=decision.upstream,
         vector_space=decision.pinned.vector_space,
         engine=decision.pinned.engine,
         replicas=servers.replicas,

@@ -86,6 +86,7 @@ CONDITION_ORDER = (
     ConditionType.DESCRIPTION_INCOMPLETE,
     ConditionType.ENGINE_READY,
     ConditionType.VECTOR_SPACE_STABLE,
+    ConditionType.SOURCE_DRIFTED,
     ConditionType.AVAILABLE,
     ConditionType.VECTOR_DRIFT,
     ConditionType.SCALING_ACTIVE,

@@ -1,7 +1,7 @@
 """`python -m embedplane_server <command>`: dispatch, exit codes and the termination message.
 
-Steps (`fetch`, `export`, `build`, `serve`) take their settings from `EMBEDPLANE_*` variables, the commands for people
-(`up`, `describe`, `compare`, `reembed`) from arguments. Each command imports only what it needs.
+Steps (`fetch`, `resolve`, `export`, `build`, `serve`) take their settings from `EMBEDPLANE_*` variables, the commands
+for people (`up`, `describe`, `compare`, `reembed`) from arguments. Each command imports only what it needs.
 """
 
 import argparse
@@ -37,12 +37,13 @@ from embedplane_server.settings import (
     ExportSettings,
     FetchSettings,
     Overrides,
+    ResolveSettings,
     ServeSettings,
     Settings,
 )
 
 TERMINATION_LOG = "EMBEDPLANE_TERMINATION_LOG"
-JOBS = ("fetch", "export", "build")
+JOBS = ("fetch", "resolve", "export", "build")
 STEPS = (*JOBS, "serve")
 
 # Libraries read these when they are imported: plain HTTP transfers, no reports to their makers.
@@ -114,6 +115,7 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     for name, run, text in (
         ("fetch", _fetch, "bring a model into the store and describe it"),
+        ("resolve", _resolve, "say which commit a source names now"),
         ("export", _export, "make a portable graph and reference vectors of a stored model"),
         ("build", _build, "make, prove and publish an engine of an export"),
         ("serve", _serve, "serve a published engine"),
@@ -167,6 +169,14 @@ def _fetch(_: argparse.Namespace, environment: Mapping[str, str]) -> Result:
     from embedplane_server.fetch import fetch  # noqa: PLC0415 -- heavy, by need
 
     return run_until_told(fetch(settings, Progress(sys.stderr)), partial(_end_job, environment))
+
+
+def _resolve(_: argparse.Namespace, environment: Mapping[str, str]) -> Result:
+    settings = ResolveSettings.from_environment(environment)
+    _configure_logging(settings)
+    from embedplane_server.resolve import resolve  # noqa: PLC0415 -- heavy, by need
+
+    return run_until_told(resolve(settings, Progress(sys.stderr)), partial(_end_job, environment))
 
 
 def _export(_: argparse.Namespace, environment: Mapping[str, str]) -> Result:

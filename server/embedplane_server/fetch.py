@@ -106,6 +106,12 @@ async def _engine(store: Store, vector_space: str, settings: EngineSettings) -> 
 
 
 async def _from_folder(store: Store, folder: Path, progress: Progress) -> StoredModel:
+    stored = await _publish(store, folder, await chosen_files(folder, progress), None)
+    return replace(stored, mentions=readme.read_mentions(folder / readme.NAME))
+
+
+async def chosen_files(folder: Path, progress: Progress) -> list[str]:
+    """Return the files that a model in a folder consists of; what cannot be served is refused."""
     if not await asyncio.to_thread(folder.is_dir):
         raise PermanentError(
             PermanentReason.PATH_NOT_FOUND,
@@ -115,14 +121,12 @@ async def _from_folder(store: Store, folder: Path, progress: Progress) -> Stored
     names = await asyncio.to_thread(files_below, folder)
     places = module_places(folder)
     read_chain(folder)  # what cannot be served is refused before it is copied
-    chosen = [*configuration_files(names, places), *weight_files(names, places)]
-    stored = await _publish(store, folder, chosen, None)
-    return replace(stored, mentions=readme.read_mentions(folder / readme.NAME))
+    return [*configuration_files(names, places), *weight_files(names, places)]
 
 
 async def _publish(store: Store, folder: Path, chosen: Sequence[str], commit: str | None) -> StoredModel:
-    digest = await asyncio.to_thread(_digest, folder, chosen)
-    known = commit or f"sha256:{digest}"
+    digest = await asyncio.to_thread(digest_of_files, folder, chosen)
+    known = commit or commit_of(digest)
     if (stored := await _stored(store, digest, known)) is not None:
         return stored
     name = model_entry(digest)
@@ -132,7 +136,13 @@ async def _publish(store: Store, folder: Path, chosen: Sequence[str], commit: st
     return StoredModel(known, digest, entry, directory)
 
 
-def _digest(folder: Path, chosen: Sequence[str]) -> str:
+def commit_of(digest: str) -> str:
+    """Return what stands for the commit of a source that has none."""
+    return f"sha256:{digest}"
+
+
+def digest_of_files(folder: Path, chosen: Sequence[str]) -> str:
+    """Return the digest of a model whose files lie in a folder."""
     return digest_of({name: file.sha256 for name, file in stored_files(folder, chosen).items()})
 
 
@@ -148,7 +158,7 @@ async def _stored(store: Store, digest: str, commit: str) -> StoredModel | None:
 async def _from_hub(store: Store, settings: FetchSettings, progress: Progress) -> StoredModel:
     source = settings.source.hugging_face
     assert source is not None
-    hub = Hub(source.repo, source.endpoint, _token(settings.token_file))
+    hub = Hub(source.repo, source.endpoint, read_token(settings.token_file))
     place = _place(f"{hub.endpoint}/{source.repo}")
     if _COMMIT.fullmatch(source.revision) and (stored := await _known(store, place, source.revision)) is not None:
         progress.say(f"{source.repo} at {source.revision[:12]} is in the store")
@@ -206,7 +216,8 @@ def _hex(commit: str) -> str:
     return commit.rpartition(":")[2]
 
 
-def _token(path: Path | None) -> str | None:
+def read_token(path: Path | None) -> str | None:
+    """Return the hub's token; None where none is wanted."""
     if path is None:
         return None
     try:

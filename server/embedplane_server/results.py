@@ -90,6 +90,12 @@ class ExportResult(Result):
     set_aside: tuple[SetAsideResult, ...] | None = None
 
 
+class ResolveResult(Result):
+    """The result of `resolve`."""
+
+    commit: str
+
+
 class FetchResult(Result):
     """The result of `fetch`."""
 

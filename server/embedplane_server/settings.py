@@ -151,6 +151,14 @@ class FetchSettings(Settings):
     engine: Annotated[EngineSettings, FromJson]
 
 
+class ResolveSettings(Settings):
+    """Settings of `resolve`."""
+
+    source: Annotated[Source, FromJson]
+    token_file: Path | None = None
+    source_credentials: Path | None = None
+
+
 class ExportSettings(Settings):
     """Settings of `export`."""
 

@@ -116,6 +116,12 @@ REFUSED: list[tuple[str, dict[str, Any], list[str]]] = [
         {"source": {}},
         ["spec.source", "set exactly one of huggingFace, objectStorage and pers"],
     ),
+    (
+        "a look every few seconds",
+        {"source": HUB | {"driftCheckInterval": "10s"}},
+        ["driftCheckInterval", "at least one minute"],
+    ),
+    ("a duration in words", {"source": HUB | {"driftCheckInterval": "daily"}}, ["driftCheckInterval"]),
     ("two sources", {"source": HUB | CLAIM}, ["spec.source", "set exactly one of"]),
     ("a source beside a bucket", {"source": HUB | BUCKET}, ["spec.source", "set exactly one of"]),
     ("no bucket", {"source": {"objectStorage": {"url": "s3:///a"}}}, ["objectStorage.url", "s3://bucket/folder"]),

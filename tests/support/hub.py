@@ -2,6 +2,7 @@
 
 import json
 import shutil
+import signal
 import subprocess
 import sys
 import threading
@@ -26,10 +27,21 @@ HOST = "198.18.0.1"
 
 @dataclass(frozen=True)
 class Hub:
-    """Where the mirror answers, and the token that opens `tests/gated`."""
+    """Where the mirror answers, the token that opens `tests/gated`, and the link that `tests/moving` is."""
 
     endpoint: str
     token: str
+    moving: Path
+    process: subprocess.Popen[bytes]
+
+    def move(self) -> None:
+        """Let `main` of `tests/moving` name another commit of the same model."""
+        target = self.moving.with_name("moved")
+        shutil.copytree(minilm_folder(), target, ignore=shutil.ignore_patterns("__pycache__"))
+        (target / "README.md").write_text("another commit\n")
+        self.moving.unlink()
+        self.moving.symlink_to(target)
+        self.process.send_signal(signal.SIGHUP)
 
 
 def pickle_only(folder: Path) -> Path:
@@ -66,17 +78,20 @@ def mirroring(repositories: Repositories) -> Iterator[str]:
 @contextmanager
 def running_hub(folder: Path, port: int) -> Iterator[Hub]:
     """Serve MiniLM, a small reranker and the broken repositories until the block ends."""
-    hub = Hub(f"http://{HOST}:{port}", "a-token-of-the-tests")
+    endpoint, token, moving = f"http://{HOST}:{port}", "a-token-of-the-tests", folder / "moving"
+    moving.symlink_to(minilm_folder())
     repositories = {
         "tests/pickle-only": pickle_only(folder / "pickle-only"),
         "tests/unsupported": code_carrying(folder / "unsupported"),
         "tests/gated": minilm_folder(),
         "tests/reranker": save_bert(folder / "reranker"),
+        "tests/moving": moving,
     }
-    command = [sys.executable, str(MIRROR), "--host", HOST, "--port", str(port), "--token", f"tests/gated={hub.token}"]
+    command = [sys.executable, str(MIRROR), "--host", HOST, "--port", str(port), "--token", f"tests/gated={token}"]
     for name, path in repositories.items():
         command += ["--repo", f"{name}={path}"]
     process = subprocess.Popen(command)
+    hub = Hub(endpoint, token, moving, process)
     try:
         wait_for("the hub mirror answers", lambda: answers(hub), within=30)
         yield hub

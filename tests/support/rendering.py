@@ -14,10 +14,11 @@ from embedplane_operator.render.deployment import render_deployment
 from embedplane_operator.render.disruption_budget import render_disruption_budget
 from embedplane_operator.render.export_job import render_export_job
 from embedplane_operator.render.fetch_job import render_fetch_job
-from embedplane_operator.render.inputs import build_inputs, export_inputs, fetch_inputs
+from embedplane_operator.render.inputs import build_inputs, export_inputs, fetch_inputs, upstream_inputs
 from embedplane_operator.render.job import JobRequest
 from embedplane_operator.render.manifest import owner_of
 from embedplane_operator.render.network_policies import render_network_policies
+from embedplane_operator.render.resolve_job import render_resolve_job
 from embedplane_operator.render.service import render_service
 from embedplane_operator.render.service_accounts import render_service_accounts
 from embedplane_operator.render.store_claim import render_store_claim
@@ -104,6 +105,7 @@ def every_manifest(model: EmbeddingModel, settings: Settings) -> list[Manifest]:
         *render_service_accounts(model.metadata.namespace, settings),
         *render_network_policies(model.metadata.namespace, settings),
         render_fetch_job(model, settings, request_for(model, fetch_inputs(model)), pinned_commit=None),
+        render_resolve_job(model, settings, request_for(model, upstream_inputs(model, pinned.source.commit))),
         render_export_job(model, settings, request_for(model, export), pinned.source.digest),
         render_build_job(model, settings, request_for(model, build), "export-key"),
         render_deployment(model, settings, pinned),

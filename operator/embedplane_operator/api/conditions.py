@@ -21,6 +21,7 @@ class ConditionType(StrEnum):
     VECTOR_DRIFT = "VectorDrift"  # a server's vectors failed the check against their reference; absent otherwise
     VECTOR_SPACE_STABLE = "VectorSpaceStable"  # what is wanted lies in the vector space that is served
     DESCRIPTION_INCOMPLETE = "DescriptionIncomplete"  # the model's files left something unsaid; absent otherwise
+    SOURCE_DRIFTED = "SourceDrifted"  # the source names another commit than the pinned one; absent when it does not
 
 
 class Reason(StrEnum):
@@ -31,6 +32,7 @@ class Reason(StrEnum):
     RESOLVED = "Resolved"  # SourceResolved: pinned and in the store
     PUBLISHED = "Published"  # EngineReady: conformance was proven and the engine is in the store
     REPLICAS_READY = "ReplicasReady"  # Available: at least one replica takes requests
+    UPSTREAM_MOVED = "UpstreamMoved"  # SourceDrifted: both commits follow; nothing moves until the user says so
     UNCHANGED = "Unchanged"  # VectorSpaceStable: wanted and served space are the same
 
     # Steps on the way.

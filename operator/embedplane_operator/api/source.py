@@ -5,6 +5,7 @@ from typing import Annotated
 from pydantic import ConfigDict, Field
 
 from embedplane_operator.api.base import ApiModel, ObjectName, rule, rules
+from embedplane_operator.api.durations import Duration
 
 
 class SecretKey(ApiModel):
@@ -138,6 +139,22 @@ class Source(ApiModel):
     """A folder in object storage: S3, Google Cloud Storage, Azure Blob Storage."""
     persistent_volume_claim: PersistentVolumeClaim | None = None
     """A folder of a PersistentVolumeClaim, for clusters without a way to the hub."""
+    drift_check_interval: (
+        Annotated[
+            Duration,
+            Field(
+                json_schema_extra=rules(
+                    rule(
+                        "duration(self) >= duration('1m')",
+                        "driftCheckInterval is at least one minute, since each check is a pod: write 24h, for example",
+                    )
+                )
+            ),
+        ]
+        | None
+    ) = None
+    """How often to look whether the source names another commit than the pinned one, for example 24h or 90m; at least
+    1m. SourceDrifted says so; nothing moves by itself. Default: never."""
 
     @property
     def secret_name(self) -> str | None:

@@ -45,6 +45,15 @@ class SourceStatus(ApiModel):
     """Architecture that config.json names."""
 
 
+class UpstreamStatus(ApiModel):
+    """What the source named when it was last asked (spec.source.driftCheckInterval)."""
+
+    inputs: Hash
+    """Hash of the source and of the pinned commit that it was asked beside."""
+    commit: Hash
+    """Commit that the source names; SourceDrifted is True where it is another than the pinned one."""
+
+
 class VectorSpaceStatus(ApiModel):
     """The vector space: vectors can be compared if, and only if, their id is the same."""
 
@@ -170,6 +179,8 @@ class EmbeddingModelStatus(ApiModel):
     """What is true and false about the model; Ready is the summary."""
     source: SourceStatus | None = None
     """The model's files as they were pinned."""
+    upstream: UpstreamStatus | None = None
+    """What the source names by now, where spec.source.driftCheckInterval is set."""
     vector_space: VectorSpaceStatus | None = None
     """The vector space that is served."""
     engine: EngineStatus | None = None

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from embedplane_operator.api.status import EngineStatus, SourceStatus, VectorSpaceStatus
+from embedplane_operator.api.status import EngineStatus, SourceStatus, UpstreamStatus, VectorSpaceStatus
 from embedplane_operator.jobs import JobRun
 from embedplane_operator.kinds import Manifest
 from embedplane_operator.status import Findings
@@ -67,6 +67,10 @@ class Decision:
     """Created when absent, never altered."""
     apply: tuple[Manifest, ...] = ()
     jobs: tuple[JobAction, ...] = ()
+    checks: tuple[JobAction, ...] = ()
+    """Jobs that only look; that one cannot be started hinders nothing."""
+    upstream: UpstreamStatus | None = None
+    """What the source named when it was last asked."""
     delete: tuple[Doomed, ...] = ()
     shared_jobs: frozenset[str] = field(default_factory=frozenset)
     """Names of the shared Jobs that this model waits for; they have to be looked at before the next step is known."""

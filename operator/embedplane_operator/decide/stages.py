@@ -15,6 +15,7 @@ from embedplane_operator.api.v1alpha1 import EmbeddingModel
 from embedplane_operator.decide.acceptance import spec_refusal, taken_name
 from embedplane_operator.decide.decision import Decision, Pinned
 from embedplane_operator.decide.dimensions import unavailable_dimensions, with_dimensions
+from embedplane_operator.decide.drift import with_drift
 from embedplane_operator.decide.preparation import engine_stage, source_stage
 from embedplane_operator.decide.progress import Progress, shared_jobs, stale_jobs
 from embedplane_operator.decide.repair import finished_repair, needed_repair
@@ -56,6 +57,10 @@ LOOK_AGAIN_ROLLOUT = 10.0
 
 def decide(observed: Observation, settings: Settings, now: datetime) -> Decision:
     """What should be, and what is to be said about it."""
+    return with_drift(_decide(observed, settings, now), observed, settings, now)
+
+
+def _decide(observed: Observation, settings: Settings, now: datetime) -> Decision:
     live = live_of(observed.deployments, observed.model)
     if observed.model.spec.suspend:
         return suspended(observed, live)

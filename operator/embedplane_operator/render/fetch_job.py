@@ -1,6 +1,10 @@
-"""The fetch Job: the only pod that holds a source's credentials. It runs on any CPU node. Pure."""
+"""The fetch Job, and what a pod needs that asks a source: its place and its credentials. It runs on any CPU node. Pure.
+
+Only this Job and the one of `resolve_job.py` hold a source's credentials.
+"""
 
 import json
+from dataclasses import replace
 from typing import Any
 
 from embedplane_operator.api.source import Source
@@ -23,17 +27,34 @@ def render_fetch_job(
     model: EmbeddingModel, settings: Settings, request: JobRequest, pinned_commit: str | None
 ) -> Manifest:
     """Return the fetch Job; with a pinned commit it fetches that, whatever the revision names by now."""
-    environment = {
-        "EMBEDPLANE_SOURCE": json.dumps(source_of(model, settings, pinned_commit), sort_keys=True),
+    wishes = {
         "EMBEDPLANE_OVERRIDES": json.dumps(overrides_of(model), sort_keys=True),
         "EMBEDPLANE_ENGINE": json.dumps(engine_target(model, settings).to_document(), sort_keys=True),
     }
+    container = source_container(model, settings, FETCH, pinned_commit)
+    container = replace(container, environment={**container.environment, **wishes})
+    return render_job(
+        model, settings, request, source_job(model, settings, fetch_job_name(model, request.inputs), container)
+    )
+
+
+def source_job(model: EmbeddingModel, settings: Settings, name: str, container: Container) -> JobShape:
+    """Return the shape of a Job of one model that asks its source."""
+    deadline = settings.jobs.fetch.active_deadline_seconds
+    return JobShape(name, container, deadline, model_labels=((LABEL_MODEL, model.metadata.name),))
+
+
+def source_container(
+    model: EmbeddingModel, settings: Settings, command: str, pinned_commit: str | None = None
+) -> Container:
+    """Return the container of a command that asks the source, with the source's credentials."""
+    environment = {"EMBEDPLANE_SOURCE": json.dumps(source_of(model, settings, pinned_commit), sort_keys=True)}
     if model.spec.source.secret_name:
         is_bucket = model.spec.source.object_storage is not None
         name, path = ("SOURCE_CREDENTIALS", SECRET_FOLDER) if is_bucket else ("TOKEN_FILE", f"{SECRET_FOLDER}/token")
         environment[f"EMBEDPLANE_{name}"] = path
-    container = Container(
-        command=FETCH,
+    return Container(
+        command=command,
         image=settings.images.server,
         environment=environment,
         resources=render_resources(settings.jobs.fetch.resources),
@@ -41,13 +62,6 @@ def render_fetch_job(
         mounts=tuple(_mounts(model)),
         volumes=tuple(_volumes(model)),
     )
-    shape = JobShape(
-        name=fetch_job_name(model, request.inputs),
-        container=container,
-        deadline_seconds=settings.jobs.fetch.active_deadline_seconds,
-        model_labels=((LABEL_MODEL, model.metadata.name),),
-    )
-    return render_job(model, settings, request, shape)
 
 
 def source_of(model: EmbeddingModel, settings: Settings, pinned_commit: str | None) -> dict[str, Any]:

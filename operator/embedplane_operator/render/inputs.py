@@ -29,6 +29,15 @@ def source_inputs(model: EmbeddingModel) -> str:
     return digest_of(_source_wishes(model))
 
 
+def upstream_inputs(model: EmbeddingModel, pinned_commit: str) -> str:
+    """Return the hash of what is compared to tell drift: a source and the commit of it that is pinned.
+
+    It is `status.upstream.inputs`. Without `embedplane.io/resolve`: what a source names now does not depend on it.
+    """
+    wishes = {name: wish for name, wish in _source_wishes(model).items() if name != "resolve"}
+    return digest_of({"source": wishes, "pinned": pinned_commit})
+
+
 def fetch_inputs(model: EmbeddingModel) -> str:
     """Return the hash that names the fetch Job: the source, and what the user changes about the embedding.
 

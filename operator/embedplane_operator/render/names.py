@@ -24,7 +24,7 @@ ANNOTATION_ENGINE_KEY = "embedplane.io/engine-key"
 ANNOTATION_RESOLVE = "embedplane.io/resolve"
 """Set by users on the EmbeddingModel: a new value resolves a floating revision again."""
 
-FETCH, EXPORT, BUILD, SERVER = "fetch", "export", "build", "server"
+FETCH, RESOLVE, EXPORT, BUILD, SERVER = "fetch", "resolve", "export", "build", "server"
 
 STORE_CLAIM = "embedplane-store"
 JOB_SERVICE_ACCOUNT = "embedplane-job"
@@ -41,6 +41,11 @@ SERVER_PORT_NAME = "http"
 def fetch_job_name(model: EmbeddingModel, inputs: str) -> str:
     """Return the name of the fetch Job of these inputs."""
     return f"{model.metadata.name}-fetch-{inputs[:10]}"
+
+
+def resolve_job_name(model: EmbeddingModel, inputs: str) -> str:
+    """Return the name of the Job that asks the source which commit it names now."""
+    return f"{model.metadata.name}-resolve-{inputs[:10]}"
 
 
 def export_job_name(inputs: str) -> str:

@@ -1,6 +1,6 @@
 """What a namespace's Embedplane pods may reach: names, and nothing else but what follows. No owner. Pure.
 
-The fetch Job reaches its source, servers the collector of their traces, all of them a store in object storage.
+Jobs that ask a source reach it, servers the collector of their traces, all of them a store in object storage.
 
 Who may call the servers is not limited here: that is the namespace owner's decision.
 """
@@ -19,6 +19,7 @@ from embedplane_operator.render.names import (
     LABEL_MANAGED_BY,
     MANAGED_BY,
     OFFLINE_NETWORK_POLICY,
+    RESOLVE,
     SERVER,
     SERVER_NETWORK_POLICY,
 )
@@ -37,7 +38,7 @@ def render_network_policies(namespace: str, settings: Settings) -> list[Manifest
     )
     fetch = [_to_ports(("TCP", port)) for port in sorted({443, _hub_port(settings)})]
     return [
-        _policy(namespace, settings, FETCH_NETWORK_POLICY, [FETCH], [_names(), *fetch, *further, *store]),
+        _policy(namespace, settings, FETCH_NETWORK_POLICY, [FETCH, RESOLVE], [_names(), *fetch, *further, *store]),
         _policy(namespace, settings, SERVER_NETWORK_POLICY, [SERVER], [_names(), *telemetry, *store]),
         _policy(namespace, settings, OFFLINE_NETWORK_POLICY, [BUILD, EXPORT], [_names(), *store]),
     ]

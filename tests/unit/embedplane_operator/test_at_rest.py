@@ -22,7 +22,24 @@ async def making_room() -> World:
     return world
 
 
-@pytest.mark.parametrize("state", [fetching, served, making_room])
+async def looked_upstream() -> World:
+    world = World()
+    await world.serve({"source": HUB["source"] | {"driftCheckInterval": "1h"}})
+    world.finish("resolve", {"commit": "2" * 40})
+    await world.settle()
+    return world
+
+
+async def failed_to_look_upstream() -> World:
+    world = await looked_upstream()
+    world.advance(3600)
+    await world.settle()
+    world.fail("resolve", "HubUnavailable", exit_code=65)
+    await world.settle()
+    return world
+
+
+@pytest.mark.parametrize("state", [fetching, served, making_room, looked_upstream, failed_to_look_upstream])
 @pytest.mark.parametrize(
     "change",
     [
@@ -37,7 +54,8 @@ async def making_room() -> World:
 )
 async def test_a_reconcile_at_rest_only_reads(state: Callable[[], Awaitable[World]], change: dict[str, Any]) -> None:
     world = await state()
-    world.model(HUB | change)
+    model = world.cluster.find("EmbeddingModel", "minilm") or {}
+    world.model(model["spec"] | change)
     await world.settle()
     world.cluster.calls.clear()
 

@@ -69,10 +69,10 @@ def test_every_pod_is_restricted(spec: dict[str, Any]) -> None:
         assert pod["enableServiceLinks"] is False, command
 
 
-def test_only_the_fetch_pod_holds_the_token() -> None:
+def test_only_pods_that_ask_the_source_hold_the_token() -> None:
     holders = {command for command, template in pods(RICH).items() if "token" in str(template["spec"]["volumes"])}
 
-    assert holders == {"fetch"}
+    assert holders == {"fetch", "resolve"}
 
 
 def test_only_build_and_servers_take_the_gpu() -> None:
@@ -90,13 +90,13 @@ def test_only_build_and_servers_take_the_gpu() -> None:
     assert templates["fetch"]["spec"]["containers"][0]["image"] == "server:1"
 
 
-def test_servers_cannot_write_the_store_and_jobs_can() -> None:
+def test_only_jobs_that_fill_the_store_can_write_it() -> None:
     read_only = {
         command: template["spec"]["containers"][0]["volumeMounts"][0].get("readOnly", False)
         for command, template in pods(HUB).items()
     }
 
-    assert read_only == {"fetch": False, "export": False, "build": False, "serve": True}
+    assert read_only == {"fetch": False, "resolve": True, "export": False, "build": False, "serve": True}
 
 
 def test_a_node_bound_store_keeps_its_pods_together() -> None:

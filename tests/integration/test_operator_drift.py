@@ -1,0 +1,56 @@
+"""A source that moves, against a real API server; the pods that look are played."""
+
+from pathlib import Path
+
+import pytest
+
+from tests.integration.test_operator_way import serve
+from tests.support.fake_kubelet import FakeKubelet
+from tests.support.kubectl import Kubectl
+from tests.support.operator_process import running
+from tests.support.waiting import wait_for
+from tests.support.world import SPACE_B, fetched
+
+pytestmark = pytest.mark.cluster
+
+HUB = {"repo": "acme/embed", "revision": "main"}
+PINNED, MOVED = "c" * 40, "2" * 40
+
+
+def test_drift_is_told_and_nothing_moves_until_the_user_says_so(namespace: Kubectl, tmp_path: Path) -> None:
+    kubelet = FakeKubelet(namespace)
+    with running(tmp_path, namespace.namespace):
+        serve(namespace, "minilm", source={"huggingFace": HUB, "driftCheckInterval": "1h"})
+        deployment = namespace.deployment_of("minilm") or {}
+        kubelet.finish("resolve", {"commit": MOVED})
+        told = namespace.wait_for_condition("minilm", "SourceDrifted", "True", reason="UpstreamMoved", within=60)
+        assert MOVED in told["message"]
+        assert PINNED in told["message"]
+        assert namespace.deployment_of("minilm") == deployment
+        assert "UpstreamMoved" in {event["reason"] for event in namespace.list("events.events.k8s.io")}
+
+        namespace.run("annotate", "embeddingmodel", "minilm", "embedplane.io/resolve=again")
+        kubelet.finish("fetch", fetched(SPACE_B, commit=MOVED))
+        namespace.wait_for_condition(
+            "minilm", "VectorSpaceStable", "False", reason="VectorSpaceChangeRefused", within=60
+        )
+        assert (namespace.condition("minilm", "SourceDrifted") or {})["status"] == "True"
+        assert namespace.deployment_of("minilm") == deployment
+
+        namespace.run("annotate", "embeddingmodel", "minilm", "embedplane.io/resolve=once-more", "--overwrite")
+        kubelet.finish("fetch", fetched(commit=MOVED))
+        moved = namespace.wait_ready("minilm", within=60)
+        assert moved["status"]["source"]["commit"] == MOVED
+        kubelet.finish("resolve", {"commit": MOVED})
+        wait_for("drift is over", lambda: namespace.condition("minilm", "SourceDrifted") is None, within=60)
+
+
+def test_a_source_that_cannot_be_asked_leaves_the_model_ready(namespace: Kubectl, tmp_path: Path) -> None:
+    with running(tmp_path, namespace.namespace):
+        serve(namespace, "minilm", source={"huggingFace": HUB, "driftCheckInterval": "1h"})
+        namespace.wait_for_condition("minilm", "SourceDrifted", "Unknown", reason="Unschedulable", within=60)
+
+        FakeKubelet(namespace).fail("resolve", "HubUnavailable", "the hub cannot be used.", exit_code=65)
+
+        namespace.wait_for_condition("minilm", "SourceDrifted", "Unknown", reason="HubUnavailable", within=60)
+        assert (namespace.condition("minilm", "Ready") or {})["status"] == "True"
