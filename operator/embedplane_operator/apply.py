@@ -72,7 +72,7 @@ class Applier:
         """Does everything; returns the Deployment as it is now, if the decision has one. Raises RefusedError."""
         namespace = observed.model.metadata.namespace
         try:
-            await self._apply_shared(namespace, decision.shared)
+            await self.apply_shared(namespace, decision.shared)
             if decision.claim:
                 await self._create_claim(decision.claim)
             deployment = await self._apply_children(decision.apply, observed)
@@ -95,7 +95,7 @@ class Applier:
         """Drops what is known about the children of a model that is gone."""
         self._applied.pop(key, None)
 
-    async def _apply_shared(self, namespace: str, manifests: tuple[Manifest, ...]) -> None:
+    async def apply_shared(self, namespace: str, manifests: tuple[Manifest, ...]) -> None:
         """Once a minute per namespace, whichever of its models comes round."""
         now = self._clock()
         if not manifests or now - self._shared.get(namespace, float("-inf")) < SHARED_SECONDS:

@@ -26,6 +26,11 @@ class ModelIndex:
         """Notes that a model exists."""
         self._known[key.namespace].add(key.name)
 
+    @property
+    def namespaces(self) -> frozenset[str]:
+        """Those with models."""
+        return frozenset(namespace for namespace, names in self._known.items() if names)
+
     def forget(self, key: Key) -> None:
         """Notes that a model is gone."""
         self._known[key.namespace].discard(key.name)

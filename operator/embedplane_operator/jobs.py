@@ -11,7 +11,14 @@ from typing import Any, Literal
 
 from embedplane_operator.api.conditions import Reason
 from embedplane_operator.kinds import Manifest
-from embedplane_operator.render.names import ANNOTATION_ATTEMPT, ANNOTATION_TRIGGER, FETCH, LABEL_COMPONENT, RESOLVE
+from embedplane_operator.render.names import (
+    ANNOTATION_ATTEMPT,
+    ANNOTATION_TRIGGER,
+    COLLECT,
+    FETCH,
+    LABEL_COMPONENT,
+    RESOLVE,
+)
 from embedplane_operator.troubles import (
     Ended,
     Overdue,
@@ -30,8 +37,12 @@ from embedplane_operator.troubles import (
 
 Phase = Literal["Running", "Complete", "Failed"]
 
-MEMORY_FIELDS = dict.fromkeys((FETCH, RESOLVE), "jobs.fetch.resources.limits.memory in the values of the installation")
-DEADLINE_FIELDS = dict.fromkeys((FETCH, RESOLVE), "jobs.fetch.activeDeadlineSeconds in the values of the installation")
+MEMORY_FIELDS = dict.fromkeys(
+    (FETCH, RESOLVE, COLLECT), "jobs.fetch.resources.limits.memory in the values of the installation"
+)
+DEADLINE_FIELDS = dict.fromkeys(
+    (FETCH, RESOLVE, COLLECT), "jobs.fetch.activeDeadlineSeconds in the values of the installation"
+)
 
 
 @dataclass(frozen=True)

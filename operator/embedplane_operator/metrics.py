@@ -1,6 +1,7 @@
 """The operator's own metrics, in a registry of their own. The servers' metrics are the server package's."""
 
 from collections.abc import Callable, Iterator, Mapping
+from typing import Literal
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 from prometheus_client.core import CounterMetricFamily
@@ -61,6 +62,15 @@ class Metrics:
             ["verb"],
             registry=self.registry,
         )
+        self.collections = Counter(
+            "embedplane_operator_store_collections_total",
+            "Jobs that looked for what nobody uses in a namespace's store, by result",
+            ["result"],
+            registry=self.registry,
+        )
+        self.collected_bytes = Counter(
+            "embedplane_operator_store_collected_bytes_total", "Bytes they removed", registry=self.registry
+        )
         self.desired_replicas = Gauge(
             "embedplane_operator_desired_replicas",
             "Replicas a model should have",
@@ -78,6 +88,11 @@ class Metrics:
         """Counts one call to the API server."""
         self.api_calls.labels(verb, str(status)).inc()
         self.api_seconds.labels(verb).observe(seconds)
+
+    def observe_collection(self, result: Literal["success", "failure"], removed_bytes: int) -> None:
+        """Counts one collection of a store."""
+        self.collections.labels(result).inc()
+        self.collected_bytes.inc(removed_bytes)
 
     def observe_replicas(self, key: Key, desired: int, ready: int) -> None:
         """Notes a model's replicas."""

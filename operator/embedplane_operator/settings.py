@@ -90,6 +90,11 @@ class Store(Part):
         """Whether the store is in object storage, so that there is no claim."""
         return self.url is not None
 
+    @property
+    def is_of_all_namespaces(self) -> bool:
+        """Whether the namespaces have one store together instead of one each."""
+        return self.is_remote and self.shared
+
 
 class ProfileToleration(Toleration, extra="forbid"):
     """A toleration in a profile."""
@@ -186,6 +191,15 @@ class LeaderElection(Part):
     period_seconds: float = Field(2, gt=0)
 
 
+class StoreCollection(Part):
+    """The Job that removes from a namespace's store what no model uses."""
+
+    enabled: bool = True
+    interval_seconds: int = Field(24 * 3600, ge=1)
+    grace_seconds: int = Field(7 * 24 * 3600, ge=1)
+    """What was written or used within this time stays."""
+
+
 class Ports(Part):
     """Ports of the operator itself."""
 
@@ -204,6 +218,7 @@ class Settings(Part):
     image_pull_secrets: tuple[ObjectName, ...] = ()
     hub: Hub = Hub()
     store: Store = Store()
+    store_collection: StoreCollection = StoreCollection()
     accelerator_profiles: dict[str, AcceleratorProfile] = Field(default_factory=dict)
     prometheus: Prometheus | None = None
     scaling: Scaling = Scaling()

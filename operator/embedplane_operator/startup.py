@@ -24,6 +24,7 @@ from embedplane_operator.errors import EmbedplaneError
 from embedplane_operator.events import Recorder
 from embedplane_operator.handlers import register, watch_settings
 from embedplane_operator.health import Addresses, HealthServer, Pulse
+from embedplane_operator.housekeeping import Housekeeper
 from embedplane_operator.index import ModelIndex
 from embedplane_operator.lease import Leadership, LeaseTerms
 from embedplane_operator.metrics import AutoscalerCounts, Metrics
@@ -92,6 +93,7 @@ async def _work(parts: Parts, leadership: Leadership, stop: asyncio.Event) -> No
     """Starts everything that acts, and returns when told to stop, with all of it stopped."""
     scales = ServerScales(parts.cluster, parts.settings)
     channels = Channels(parts.index, parts.reports, Recorder(parts.cluster, _identity()), parts.metrics)
+    housekeeper = Housekeeper(parts.cluster, parts.settings, channels)
     reconciler = Reconciler(parts.cluster, parts.settings, channels)
     autoscaler = _autoscaler(parts, scales)
     parts.metrics.registry.register(AutoscalerCounts(lambda: asdict(autoscaler.counts)))
@@ -101,6 +103,7 @@ async def _work(parts: Parts, leadership: Leadership, stop: asyncio.Event) -> No
     async with _tasks(
         leadership.hold(),
         autoscaler.run(parts.settings.scaling.tick_seconds),
+        housekeeper.run(),
         _watch_workers(parts),
         *(parts.queue.work(reconciler.reconcile) for _ in range(parts.settings.workers)),
     ) as tasks:

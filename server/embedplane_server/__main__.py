@@ -1,7 +1,7 @@
 """`python -m embedplane_server <command>`: dispatch, exit codes and the termination message.
 
-Steps (`fetch`, `resolve`, `export`, `build`, `serve`) take their settings from `EMBEDPLANE_*` variables, the commands
-for people (`up`, `describe`, `compare`, `reembed`) from arguments. Each command imports only what it needs.
+Steps (`fetch`, `resolve`, `export`, `build`, `serve`, `collect`) take their settings from `EMBEDPLANE_*` variables, the
+commands for people (`up`, `describe`, `compare`, `reembed`) from arguments. Each command imports only what it needs.
 """
 
 import argparse
@@ -34,6 +34,7 @@ from embedplane_server.progress import Progress
 from embedplane_server.results import Result
 from embedplane_server.settings import (
     BuildSettings,
+    CollectSettings,
     ExportSettings,
     FetchSettings,
     Overrides,
@@ -43,7 +44,7 @@ from embedplane_server.settings import (
 )
 
 TERMINATION_LOG = "EMBEDPLANE_TERMINATION_LOG"
-JOBS = ("fetch", "resolve", "export", "build")
+JOBS = ("fetch", "resolve", "export", "build", "collect")
 STEPS = (*JOBS, "serve")
 
 # Libraries read these when they are imported: plain HTTP transfers, no reports to their makers.
@@ -119,6 +120,7 @@ def _parser() -> argparse.ArgumentParser:
         ("export", _export, "make a portable graph and reference vectors of a stored model"),
         ("build", _build, "make, prove and publish an engine of an export"),
         ("serve", _serve, "serve a published engine"),
+        ("collect", _collect, "remove from the store what nobody uses"),
     ):
         commands.add_parser(name, help=f"{text} (settings: EMBEDPLANE_* variables)").set_defaults(run=run)
     _add_up(commands.add_parser("up", help="fetch, build or reuse, and serve a model on this machine"))
@@ -193,6 +195,14 @@ def _build(_: argparse.Namespace, environment: Mapping[str, str]) -> Result:
     from embedplane_server.builders.step import build  # noqa: PLC0415 -- heavy, by need
 
     return run_until_told(build(settings, Progress(sys.stderr)), partial(_end_job, environment))
+
+
+def _collect(_: argparse.Namespace, environment: Mapping[str, str]) -> Result:
+    settings = CollectSettings.from_environment(environment)
+    _configure_logging(settings)
+    from embedplane_server.collect import collect  # noqa: PLC0415 -- heavy, by need
+
+    return run_until_told(collect(settings, Progress(sys.stderr)), partial(_end_job, environment))
 
 
 def _serve(_: argparse.Namespace, environment: Mapping[str, str]) -> int:

@@ -18,14 +18,14 @@ from pydantic import ValidationError
 
 from embedplane_server.bucket import Bucket
 from embedplane_server.builders.machine import machine_class
-from embedplane_server.builders.manifest import backend_version, engine_key, find_engine
+from embedplane_server.builders.manifest import backend_version, engine_entry, engine_key, find_engine
 from embedplane_server.errors import (
     NoEngineError,
     PermanentError,
     PermanentReason,
     invalid_settings,
 )
-from embedplane_server.export.manifest import export_key, find_export
+from embedplane_server.export.manifest import export_entry, export_key, find_export
 from embedplane_server.hub import Hub
 from embedplane_server.model import readme
 from embedplane_server.model.chain import read_chain
@@ -87,7 +87,11 @@ async def fetch(settings: FetchSettings, progress: Progress) -> FetchResult:
 async def _exports(store: Store, vector_space: str) -> dict[str, str]:
     formats: tuple[ExportFormat, ...] = get_args(ExportFormat)
     keys = {format_: export_key(vector_space, format_) for format_ in formats}
-    return {format_: key for format_, key in keys.items() if await find_export(store, key) is not None}
+    return {format_: key for format_, key in keys.items() if await _is_usable(store, key)}
+
+
+async def _is_usable(store: Store, key: str) -> bool:
+    return await find_export(store, key) is not None and await store.use(export_entry(key)) is not None
 
 
 async def _engine(store: Store, vector_space: str, settings: EngineSettings) -> BuildResult | None:
@@ -102,7 +106,8 @@ async def _engine(store: Store, vector_space: str, settings: EngineSettings) -> 
         if error.reason == PermanentReason.BACKEND_UNAVAILABLE:
             return None
         raise
-    return manifest.result()
+    is_there = await store.use(engine_entry(key, manifest.variant)) is not None
+    return manifest.result() if is_there else None
 
 
 async def _from_folder(store: Store, folder: Path, progress: Progress) -> StoredModel:

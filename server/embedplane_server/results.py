@@ -96,6 +96,22 @@ class ResolveResult(Result):
     commit: str
 
 
+class CollectResult(Result):
+    """The result of `collect`: how many entries of each kind went, and why others did not."""
+
+    models: int
+    exports: int
+    engines: int
+    leftovers: int
+    """Half-written files, broken downloads, damaged entries that were set aside."""
+    removed_bytes: int
+    in_use: int
+    waiting: int
+    """Entries that nobody uses and that are younger than the grace period."""
+    spared: int
+    """Entries that somebody began to use while they were about to go."""
+
+
 class FetchResult(Result):
     """The result of `fetch`."""
 

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+from pydantic import AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 from pydantic.alias_generators import to_camel
 
 from embedplane_server.errors import invalid_settings
@@ -175,6 +175,16 @@ class BuildSettings(Settings):
     minimum_cosine: float = Field(default=0.999, gt=0, le=1)
     max_batch_tokens: int | None = Field(default=None, ge=1)
     threads: int = Field(ge=1)
+
+
+class CollectSettings(Settings):
+    """Settings of `collect`."""
+
+    keep: Annotated[tuple[str, ...], FromJson]
+    """Digests of models, keys of exports and engines, and ids of vector spaces that are in use."""
+    keep_as_of: AwareDatetime
+    """When that was true: what was used later stays as well, however late the collection runs."""
+    grace_seconds: float = Field(gt=0)
 
 
 class ServeSettings(Settings):

@@ -2,6 +2,10 @@
 
 from pydantic import BaseModel, Field
 
+SOURCES = "sources"
+STAGING = "staging"
+"""Downloads under way, in a file store."""
+
 
 class ModelAbout(BaseModel):
     """What the entry of a model says about itself."""
@@ -24,4 +28,4 @@ def model_entry(digest: str) -> str:
 
 def source_document(place: str, commit: str) -> str:
     """Return where the store says which model a commit is."""
-    return f"sources/{place}/{commit}.json"
+    return f"{SOURCES}/{place}/{commit}.json"

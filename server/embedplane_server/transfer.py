@@ -16,6 +16,7 @@ from embedplane_server.model.chain import read_chain
 from embedplane_server.model.files import configuration_files, weight_files
 from embedplane_server.model.places import module_places
 from embedplane_server.progress import Progress
+from embedplane_server.sources import STAGING
 from embedplane_server.store import Store
 
 
@@ -66,7 +67,7 @@ def _size(path: Path) -> int:
 @asynccontextmanager
 async def staging(store: Store, name: str) -> AsyncIterator[Path]:
     """Lock and return a folder for one commit's download; another fetch of the same commit waits and finds it done."""
-    parent = (store.root or Path(tempfile.gettempdir()) / "embedplane") / "staging"
+    parent = (store.root or Path(tempfile.gettempdir()) / "embedplane") / STAGING
     await asyncio.to_thread(parent.mkdir, parents=True, exist_ok=True)
     folder = parent / name
     with (parent / f"{name}.lock").open("w") as lock:

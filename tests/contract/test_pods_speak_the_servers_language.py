@@ -11,7 +11,14 @@ from embedplane_operator.api.serving import ROUTE, TAKEN_ROUTE
 from embedplane_server import settings as server_settings
 from embedplane_server.routes.openai import EMBEDDINGS_PATHS
 from embedplane_server.routes.operations import OPERATIONS
-from embedplane_server.settings import BuildSettings, ExportSettings, FetchSettings, ResolveSettings, ServeSettings
+from embedplane_server.settings import (
+    BuildSettings,
+    CollectSettings,
+    ExportSettings,
+    FetchSettings,
+    ResolveSettings,
+    ServeSettings,
+)
 from embedplane_server.store.remote import is_remote, read_place
 from tests.support.rendering import ROOT, SPACE, every_manifest, model_of, settings_of
 
@@ -20,6 +27,7 @@ COMMANDS = {
     "resolve": ResolveSettings,
     "export": ExportSettings,
     "build": BuildSettings,
+    "collect": CollectSettings,
     "serve": ServeSettings,
 }
 CASES = sorted((ROOT / "tests" / "data").glob("*/input.yaml"))

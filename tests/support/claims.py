@@ -19,6 +19,11 @@ class OpenClaim:
         kubectl = ["kubectl", "--namespace", self.namespace.namespace, "exec", "-i", self.pod, "--"]
         subprocess.run([*kubectl, *command], input=stdin, check=True, timeout=120)
 
+    def read(self, *command: str) -> str:
+        """Run a command and return what it printed."""
+        kubectl = ["kubectl", "--namespace", self.namespace.namespace, "exec", self.pod, "--"]
+        return subprocess.run([*kubectl, *command], capture_output=True, text=True, check=True, timeout=120).stdout
+
 
 @contextmanager
 def opened(namespace: Kubectl, claim: str, image: str) -> Iterator[OpenClaim]:

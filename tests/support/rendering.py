@@ -1,6 +1,7 @@
 """Settings and models for tests of the renderers, from short YAML."""
 
 from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ from embedplane_operator.api.v1alpha1 import EmbeddingModel
 from embedplane_operator.decide.dimensions import with_dimensions
 from embedplane_operator.kinds import Manifest
 from embedplane_operator.render.build_job import render_build_job
+from embedplane_operator.render.collect_job import render_collect_job
 from embedplane_operator.render.deployment import render_deployment
 from embedplane_operator.render.disruption_budget import render_disruption_budget
 from embedplane_operator.render.export_job import render_export_job
@@ -100,6 +102,7 @@ def every_manifest(model: EmbeddingModel, settings: Settings) -> list[Manifest]:
     export = export_inputs(model, settings, pinned.source.digest)
     build = build_inputs(model, settings, "export-key")
     budget = render_disruption_budget(model, settings, space)
+    names, as_of = (pinned.source.digest, space), datetime(2026, 11, 23, 12, tzinfo=UTC)
     return [
         *([] if settings.store.is_remote else [render_store_claim(model.metadata.namespace, settings)]),
         *render_service_accounts(model.metadata.namespace, settings),
@@ -108,6 +111,7 @@ def every_manifest(model: EmbeddingModel, settings: Settings) -> list[Manifest]:
         render_resolve_job(model, settings, request_for(model, upstream_inputs(model, pinned.source.commit))),
         render_export_job(model, settings, request_for(model, export), pinned.source.digest),
         render_build_job(model, settings, request_for(model, build), "export-key"),
+        render_collect_job(model, settings, "1" * 64, names, as_of),
         render_deployment(model, settings, pinned),
         render_service(model, settings, space),
         *([budget] if budget else []),

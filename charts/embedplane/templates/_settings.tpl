@@ -27,6 +27,8 @@ store:
   {{- with include "embedplane.remoteStore" . | trim }}
   {{- . | nindent 2 }}
   {{- end }}
+storeCollection:
+  {{- toYaml .Values.storeCollection | nindent 2 }}
 {{- with .Values.acceleratorProfiles }}
 acceleratorProfiles:
   {{- range $name, $profile := . }}

@@ -13,6 +13,7 @@ from embedplane_operator.api.durations import span_of
 from embedplane_operator.api.status import SourceStatus, UpstreamStatus
 from embedplane_operator.api.v1alpha1 import EmbeddingModel
 from embedplane_operator.decide.decision import Decision, JobAction, LeaveJob
+from embedplane_operator.decide.slots import slot_of
 from embedplane_operator.decide.steps import Step, Waiter, advance
 from embedplane_operator.observation import Observation
 from embedplane_operator.render.inputs import digest_of, source_inputs, upstream_inputs
@@ -25,14 +26,6 @@ from embedplane_operator.status import Finding, Findings
 COMMIT = re.compile(r"[0-9a-f]{40}")
 SHORTEST_PAUSE = 60.0
 """Seconds between two looks at a check that is in trouble: the model is served all the same."""
-
-
-@dataclass(frozen=True)
-class Slot:
-    """One of the equal spans that time is cut into, at other points for each model."""
-
-    number: int
-    seconds_left: float
 
 
 @dataclass(frozen=True)
@@ -68,17 +61,10 @@ def with_drift(decision: Decision, observed: Observation, settings: Settings, no
     )
 
 
-def slot_of(model: EmbeddingModel, interval: int, now: datetime) -> Slot:
-    """The slot that a moment falls into."""
-    since = now.timestamp() + int(digest_of(model.metadata.uid)[:8], 16) % interval
-    number = int(since // interval)
-    return Slot(number, (number + 1) * interval - since)
-
-
 def _look(observed: Observation, settings: Settings, now: datetime, source: SourceStatus) -> Check:
     model = observed.model
     interval = span_of(model.spec.source.drift_check_interval or "")
-    slot = slot_of(model, int(interval.total_seconds()), now)
+    slot = slot_of(model.metadata.uid, int(interval.total_seconds()), now)
     inputs = digest_of({"upstream": upstream_inputs(model, source.commit), "slot": slot.number})
     step = Step(
         name=resolve_job_name(model, inputs),

@@ -25,6 +25,7 @@ ANNOTATION_RESOLVE = "embedplane.io/resolve"
 """Set by users on the EmbeddingModel: a new value resolves a floating revision again."""
 
 FETCH, RESOLVE, EXPORT, BUILD, SERVER = "fetch", "resolve", "export", "build", "server"
+COLLECT = "collect"
 
 STORE_CLAIM = "embedplane-store"
 JOB_SERVICE_ACCOUNT = "embedplane-job"
@@ -56,6 +57,11 @@ def export_job_name(inputs: str) -> str:
 def build_job_name(inputs: str) -> str:
     """Return the name of the build Job of these inputs, whichever models wait for it."""
     return f"build-{inputs[:10]}"
+
+
+def collect_job_name(inputs: str) -> str:
+    """Return the name of the Job that removes from a namespace's store what nobody uses."""
+    return f"embedplane-collect-{inputs[:10]}"
 
 
 def deployment_name(model: EmbeddingModel, vector_space_id: str) -> str:

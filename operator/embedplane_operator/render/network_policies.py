@@ -12,6 +12,7 @@ from embedplane_operator.kinds import Manifest
 from embedplane_operator.render.manifest import ownership_labels, without_empty
 from embedplane_operator.render.names import (
     BUILD,
+    COLLECT,
     EXPORT,
     FETCH,
     FETCH_NETWORK_POLICY,
@@ -32,7 +33,6 @@ def render_network_policies(namespace: str, settings: Settings) -> list[Manifest
         return []
     given = settings.network_policy
     to_store = given.store_egress if settings.store.is_remote else ()
-    to_store = given.store_egress if settings.store.is_remote else ()
     further, telemetry, store = (
         [without_empty(rule) for rule in rules] for rules in (given.fetch_egress, given.telemetry_egress, to_store)
     )
@@ -40,7 +40,7 @@ def render_network_policies(namespace: str, settings: Settings) -> list[Manifest
     return [
         _policy(namespace, settings, FETCH_NETWORK_POLICY, [FETCH, RESOLVE], [_names(), *fetch, *further, *store]),
         _policy(namespace, settings, SERVER_NETWORK_POLICY, [SERVER], [_names(), *telemetry, *store]),
-        _policy(namespace, settings, OFFLINE_NETWORK_POLICY, [BUILD, EXPORT], [_names(), *store]),
+        _policy(namespace, settings, OFFLINE_NETWORK_POLICY, [BUILD, COLLECT, EXPORT], [_names(), *store]),
     ]
 
 

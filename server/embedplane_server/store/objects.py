@@ -7,6 +7,8 @@ import asyncio
 import shutil
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 
 import obstore
@@ -25,6 +27,15 @@ _REMEDIES = {
     Meaning.ELSEWHERE: "Set store.region of the Helm values to the bucket's region.",
     Meaning.UNREACHABLE: "Check store.url and store.endpoint of the Helm values, DNS, and networkPolicy.storeEgress.",
 }
+
+
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """An object as a listing tells of it."""
+
+    path: str
+    modified: datetime
+    size: int
 
 
 class Objects:
@@ -85,6 +96,9 @@ class Objects:
     async def remove(self, path: str) -> None:
         """Remove an object; one that is not there is no error."""
         async with self._translated(f"remove {path}"):
+            if self._root is not None:  # the library does not see its own half-written files
+                await asyncio.to_thread(_unlink, self._root, path)
+                return
             with suppress(FileNotFoundError):
                 await obstore.delete_async(self._objects, path)
 
@@ -93,8 +107,7 @@ class Objects:
         async with self._translated(f"clean up {folder}"):
             if self._root is not None:
                 await asyncio.to_thread(shutil.rmtree, self._root / folder, ignore_errors=True)
-                with suppress(OSError):  # something else is in it
-                    (self._root / folder).parent.rmdir()
+                await asyncio.to_thread(_remove_empty, self._root, self._root / folder)
                 return
             listed = await obstore.list(self._objects, folder + "/").collect_async()
             await obstore.delete_async(self._objects, [each["path"] for each in listed])
@@ -125,6 +138,27 @@ class Objects:
             listed = await obstore.list_with_delimiter_async(self._objects, prefix.rstrip("/") + "/")
         return sorted(str(path).rpartition("/")[2] for path in listed["common_prefixes"])
 
+    async def listed(self, prefix: str) -> list[Listed]:
+        """Return everything below a prefix, in a file store also what a broken write left half done."""
+        async with self._translated(f"list {prefix}"):
+            if self._root is not None:
+                return await asyncio.to_thread(_files_below, self._root, prefix)
+            found = await obstore.list(self._objects, prefix + "/").collect_async()
+        return [Listed(str(each["path"]), each["last_modified"], each["size"]) for each in found]
+
+    async def modified(self, path: str) -> datetime | None:
+        """Return when an object was written last, None when it does not exist.
+
+        It is opened for that: a file system over the network may tell old news of a file that is only looked at.
+        """
+        async with self._translated(f"look at {path}"):
+            try:
+                return (await obstore.get_async(self._objects, path)).meta["last_modified"]
+            except FileNotFoundError as error:
+                if is_absent(error):
+                    return None
+                raise
+
     async def _settle(self, path: str) -> None:
         if self._root is not None:
             await asyncio.to_thread(settle, self._root, path)
@@ -143,6 +177,30 @@ def _move_folder(folder: Path, target: Path) -> None:
         folder.rename(target)
     with suppress(OSError):  # something else is in it
         folder.parent.rmdir()
+
+
+def _unlink(root: Path, path: str) -> None:
+    (root / path).unlink(missing_ok=True)
+    _remove_empty(root, root / path)
+
+
+def _remove_empty(root: Path, gone: Path) -> None:
+    with suppress(OSError):  # something else is in it
+        for folder in gone.parents:
+            if folder == root:
+                break
+            folder.rmdir()
+
+
+def _files_below(root: Path, prefix: str) -> list[Listed]:
+    found = []
+    for path in (root / prefix).rglob("*"):
+        with suppress(FileNotFoundError):  # it went while we looked
+            if path.is_file():
+                about = path.stat()
+                modified = datetime.fromtimestamp(about.st_mtime, UTC)
+                found.append(Listed(path.relative_to(root).as_posix(), modified, about.st_size))
+    return found
 
 
 def unavailable(url: str, problem: str, error: Exception) -> TransientError:

@@ -22,8 +22,9 @@ from obstore.store import from_url
 from pydantic import BaseModel, ValidationError
 
 from embedplane_server.errors import TransientError
+from embedplane_server.store.collection import Collected, Collector, Kept, mark_of
 from embedplane_server.store.entries import MANIFEST, Entry, StoredFile, read_entry, stored_files
-from embedplane_server.store.objects import Objects, unavailable
+from embedplane_server.store.objects import Listed, Objects, unavailable
 from embedplane_server.store.quarantine import DamagedEntry, Quarantine
 from embedplane_server.store.remote import connect, is_remote, read_place
 
@@ -82,9 +83,12 @@ class Store:
 
         `needed` as in `local_directory`.
         """
+        if not await self.has_manifest(name):
+            return None
+        await self._objects.write(mark_of(name), b"")
         manifest = await self._objects.read(f"{name}/{MANIFEST}")
         if manifest is None:
-            return None
+            return None  # a collection was faster
         entry = read_entry(manifest)
         try:
             return await self._intact(name, entry, model, needed)
@@ -99,6 +103,15 @@ class Store:
             raise DamagedEntry(name, self._url, f"its {MANIFEST} cannot be read")
         return Intact(self.about(name, entry, model), entry, await self.local_directory(name, entry, needed))
 
+    async def use(self, name: str) -> Entry | None:
+        """Say that an entry is about to be used, so that no collection takes it; None when one was faster."""
+        await self._objects.write(mark_of(name), b"")
+        return await self.find(name)
+
+    async def collect(self, kept: Kept) -> Collected:
+        """Remove what nobody uses, see `collection.py`."""
+        return await Collector(self._objects, kept).run()
+
     def about(self, name: str, entry: Entry, model: type[Content]) -> Content:
         """Return what an entry's writer says, as a model."""
         try:
@@ -108,7 +121,7 @@ class Store:
 
     async def publish(self, name: str, folder: Path, paths: Collection[str], about: Mapping[str, Any]) -> Entry:
         """Store files of a folder as an entry and return the entry as it then is, possibly another writer's."""
-        if (existing := await self.find(name)) is not None:
+        if await self.find(name) is not None and (existing := await self.use(name)) is not None:
             return existing
         files = await asyncio.to_thread(stored_files, folder, paths)
         entry = Entry(folder=f"files-{secrets.token_hex(8)}", files=files, about=dict(about)).sealed()
@@ -164,6 +177,14 @@ class Store:
     async def names(self, prefix: str) -> list[str]:
         """Return the names of the entries and documents directly below a prefix."""
         return await self._objects.names(prefix)
+
+    async def listed(self, prefix: str) -> list[Listed]:
+        """Return all documents below a prefix."""
+        return await self._objects.listed(prefix)
+
+    async def remove_document(self, path: str) -> None:
+        """Remove a document; one that is not there is no error."""
+        await self._objects.remove(path)
 
     async def read(self, path: str) -> bytes | None:
         """Return a document's content, None when it does not exist."""

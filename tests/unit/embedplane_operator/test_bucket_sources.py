@@ -12,7 +12,7 @@ BUCKET = {"source": {"objectStorage": {"url": "s3://models/minilm", "credentials
 COMMIT = "etags:" + "e" * 64
 
 
-def test_a_source_s_credentials_stay_in_the_fetch_step() -> None:
+def test_a_source_s_credentials_stay_with_what_asks_the_source() -> None:
     manifests = every_manifest(model_of(BUCKET), settings_of())
     pods = [each["spec"]["template"]["spec"] for each in manifests if each["kind"] in ("Job", "Deployment")]
     holders = [
@@ -21,7 +21,7 @@ def test_a_source_s_credentials_stay_in_the_fetch_step() -> None:
         if any(volume.get("secret", {}).get("secretName") == "bucket" for volume in pod["volumes"])
     ]
 
-    assert holders == ["fetch"]
+    assert holders == ["fetch", "resolve"]
 
 
 async def test_a_missing_secret_of_a_bucket_is_named_and_no_job_is_started() -> None:

@@ -43,7 +43,8 @@ async def test_a_remote_store_needs_no_claim_and_serves_several_replicas() -> No
 def test_servers_never_hold_the_credentials_that_write() -> None:
     found = {command: secrets_of(pod) for command, pod in pods(HUB, store=STORE).items()}
 
-    assert found == {"fetch": {"writer"}, "export": {"writer"}, "build": {"writer"}, "serve": {"reader"}}
+    writers = {key: {"writer"} for key in ("fetch", "export", "build", "collect")}
+    assert found == writers | {key: {"reader"} for key in ("resolve", "serve")}
 
 
 def test_what_a_pod_copies_is_bounded() -> None:
@@ -54,7 +55,8 @@ def test_what_a_pod_copies_is_bounded() -> None:
         if volume["name"] == "tmp"
     }
 
-    assert limits == {"fetch": "20Gi", "export": "20Gi", "build": "20Gi", "serve": "1372Mi"}
+    jobs = ("fetch", "resolve", "export", "build", "collect")
+    assert limits == dict.fromkeys(jobs, "20Gi") | {"serve": "1372Mi"}
 
 
 def test_only_a_remote_store_opens_a_way_out() -> None:

@@ -96,7 +96,8 @@ def test_only_jobs_that_fill_the_store_can_write_it() -> None:
         for command, template in pods(HUB).items()
     }
 
-    assert read_only == {"fetch": False, "resolve": True, "export": False, "build": False, "serve": True}
+    writers = dict.fromkeys(("fetch", "export", "build", "collect"), False)
+    assert read_only == writers | {"resolve": True, "serve": True}
 
 
 def test_a_node_bound_store_keeps_its_pods_together() -> None:
@@ -313,15 +314,16 @@ def components(policy: Manifest) -> list[str]:
     return values
 
 
-def test_only_the_fetch_job_may_leave_the_cluster() -> None:
+def test_only_jobs_that_ask_the_source_may_leave_the_cluster() -> None:
     fetch, server, offline = render_network_policies("search", settings_of(hub={"endpoint": "http://hub:8089"}))
 
     def ports(policy: Manifest) -> set[int]:
         return {port["port"] for rule in policy["spec"]["egress"] for port in rule["ports"]}
 
     assert ports(fetch) == {53, 443, 8089}
+    assert components(fetch) == ["fetch", "resolve"]
     assert ports(server) == ports(offline) == {53}
-    assert components(server) + components(offline) == ["server", "build", "export"]
+    assert components(server) + components(offline) == ["server", "build", "collect", "export"]
 
 
 def test_servers_reach_the_collector_and_jobs_do_not() -> None:

@@ -121,7 +121,7 @@ def test_the_store_may_be_object_storage_too(run, storage, bucket, monkeypatch):
     assert "config.json" in brought
     assert "model.safetensors" not in brought
     kept = files_below(storage.folder / "buckets" / f"store-of-{bucket.name}" / "namespace")
-    assert {path.partition("/")[0] for path in kept} == {"models", "sources"}
+    assert {path.partition("/")[0] for path in kept} == {"models", "sources", "uses"}
 
 
 @pytest.mark.parametrize(

@@ -48,8 +48,9 @@ async def content(store: Store) -> str:
 
 
 def left_behind(store: Store) -> list[str]:
+    """All files but the marks of those who use entries."""
     assert store.root is not None
-    return files_below(store.root)
+    return [path for path in files_below(store.root) if not path.startswith("uses/")]
 
 
 async def test_files_and_folders_are_on_the_disk_before_the_manifest_exists(file_store, source, monkeypatch):

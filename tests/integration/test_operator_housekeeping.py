@@ -1,0 +1,63 @@
+"""Collections of a store, against a real API server; the pods are played."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from tests.integration.test_operator_way import serve
+from tests.support.fake_kubelet import FakeKubelet, unscheduled
+from tests.support.kubectl import Kubectl, Manifest
+from tests.support.operator_process import running
+from tests.support.waiting import wait_for
+from tests.support.world import ENGINE, SPACE_A
+
+pytestmark = pytest.mark.cluster
+
+DONE = {"models": 1, "exports": 1, "engines": 1, "leftovers": 0, "removedBytes": 7}
+COLLECTIONS = "app.kubernetes.io/component=collect"
+
+
+def kept(job: Manifest) -> list[str]:
+    (container,) = job["spec"]["template"]["spec"]["containers"]
+    variables = {each["name"]: each["value"] for each in container["env"] if "value" in each}
+    names: list[str] = json.loads(variables["EMBEDPLANE_KEEP"])
+    return names
+
+
+def test_a_store_is_collected_at_the_interval_with_what_its_models_use(namespace: Kubectl, tmp_path: Path) -> None:
+    kubelet = FakeKubelet(namespace)
+    seconds = {"intervalSeconds": 8, "graceSeconds": 1}
+    with running(tmp_path, namespace.namespace, storeCollection=seconds) as operator:
+        serve(namespace, "minilm")
+
+        def collects_for(*names: str) -> Manifest | None:
+            jobs = namespace.list("jobs", COLLECTIONS)
+            return next((job for job in jobs if set(kept(job)) == set(names)), None)
+
+        used = ("d" * 64, ENGINE["key"], SPACE_A)
+        job = wait_for("a collection knows what is used", lambda: collects_for(*used), within=60)
+        assert "ownerReferences" not in job["metadata"]
+        assert len(namespace.list("jobs", COLLECTIONS)) == 1
+        kubelet.finish("collect", DONE)
+        wait_for(
+            "its end is counted",
+            lambda: operator.metric("embedplane_operator_store_collected_bytes_total") >= 7,
+            within=60,
+        )
+
+        namespace.delete("embeddingmodel", "minilm", "--timeout=30s")
+
+        wait_for("a collection knows that nothing is used", collects_for, within=60)
+        assert namespace.get("persistentvolumeclaim", "embedplane-store")
+
+
+def test_a_collection_that_cannot_run_is_told_at_a_model(namespace: Kubectl, tmp_path: Path) -> None:
+    seconds = {"intervalSeconds": 3600, "graceSeconds": 1}
+    with running(tmp_path, namespace.namespace, storeCollection=seconds):
+        namespace.apply(unscheduled("minilm", namespace.namespace))
+
+        def told() -> bool:
+            return "StoreNotCollected" in {event["reason"] for event in namespace.list("events.events.k8s.io")}
+
+        wait_for("the scheduler is quoted", told, within=120)
