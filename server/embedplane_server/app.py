@@ -225,6 +225,7 @@ def _metrics(served: ServedModel) -> Metrics:
             "conformance": f"{manifest.conformance.minimum_cosine:.6f}",
         }
     )
+    metrics.describe_conformance(manifest.conformance.model_dump(exclude_none=True))
     ProcessCollector(registry=metrics.registry)
     PlatformCollector(registry=metrics.registry)
     return metrics

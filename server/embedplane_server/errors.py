@@ -52,6 +52,7 @@ class TransientReason(StrEnum):
     ENDPOINT_UNAVAILABLE = "EndpointUnavailable"
     MODEL_CORRUPT = "ModelCorrupt"
     EXPORT_CORRUPT = "ExportCorrupt"
+    TEXTS_CHANGED = "TextsChanged"
     INTERRUPTED = "Interrupted"
     INTERNAL_ERROR = "InternalError"
 

@@ -25,7 +25,13 @@ from embedplane_server.errors import (
     PermanentReason,
     invalid_settings,
 )
-from embedplane_server.export.manifest import export_entry, export_key, find_export
+from embedplane_server.export.manifest import (
+    OwnReferencesManifest,
+    export_entry,
+    export_key,
+    find_export,
+    own_references_key,
+)
 from embedplane_server.hub import Hub
 from embedplane_server.model import readme
 from embedplane_server.model.chain import read_chain
@@ -78,13 +84,18 @@ async def fetch(settings: FetchSettings, progress: Progress) -> FetchResult:
         size_bytes=stored.entry.size_bytes,
         architecture=description.architecture,
         vector_space=vector_space_result(description, unsaid),
-        export_keys=await _exports(store, description.vector_space),
+        export_keys=await _exports(store, description.vector_space, settings.engine.texts),
         engine=await _engine(store, description.vector_space, settings.engine),
         set_aside=set_aside_results(store.quarantine.put),
     )
 
 
-async def _exports(store: Store, vector_space: str) -> dict[str, str]:
+async def _exports(store: Store, vector_space: str, texts: str | None) -> dict[str, str]:
+    """Return the exports that a build can use: with the references of the user's own texts, if there are such."""
+    if texts is not None:
+        own = export_entry(own_references_key(vector_space, texts))
+        if await store.find_about(own, OwnReferencesManifest) is None or await store.use(own) is None:
+            return {}
     formats: tuple[ExportFormat, ...] = get_args(ExportFormat)
     keys = {format_: export_key(vector_space, format_) for format_ in formats}
     return {format_: key for format_, key in keys.items() if await _is_usable(store, key)}

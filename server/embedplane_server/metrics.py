@@ -107,6 +107,17 @@ class Metrics:
         )
         gauge.labels(**self._identity, **facts).set(1)
 
+    def describe_conformance(self, measures: Mapping[str, float]) -> None:
+        """Publish what was measured when the engine was built, a series for each measure."""
+        gauge = Gauge(
+            "embedplane_engine_conformance",
+            "How near the engine was to the reference when it was built",
+            [*self._identity, "measure"],
+            registry=self.registry,
+        )
+        for measure, value in measures.items():
+            gauge.labels(**self._identity, measure=measure).set(value)
+
     def register(self, collector: Collector) -> None:
         """Add another collector, such as the process's own figures."""
         self.registry.register(collector)

@@ -48,6 +48,16 @@ class ConformanceResult(Result):
     texts: int
     minimum_cosine: float
     mean_cosine: float
+    own_texts: int | None = None
+    """How many of the texts are the user's own; None: none are."""
+    first_percentile_cosine: float | None = None
+    """This and what follows is not known of engines that were published by older versions."""
+    maximum_norm_difference: float | None = None
+    """By which part of itself the length of a vector differs at most; None: the model classifies."""
+    neighbor_overlap: float | None = None
+    """Part of each text's ten nearest texts that is the same; None: the model classifies."""
+    minimum_batch_cosine: float | None = None
+    """To the same text's vector in another batch; None: the model classifies."""
     maximum_difference: float | None = None
     """Of scores; None: the model embeds."""
     rank_correlation: float | None = None

@@ -104,6 +104,8 @@ class EngineSettings(Document):
     backend: Backend
     precision: Precision = "auto"
     gpu: Gpu | None = None
+    texts: str | None = Field(default=None, min_length=1)
+    """Digest of the user's own texts that it is compared with besides the golden ones."""
 
 
 class Settings(BaseModel):
@@ -165,6 +167,8 @@ class ExportSettings(Settings):
     model_digest: str = Field(min_length=1)
     overrides: Annotated[Overrides, FromJson] = Overrides()
     format: ExportFormat
+    texts: str | None = Field(default=None, min_length=1)
+    texts_folder: Path = Path("/texts")
 
 
 class BuildSettings(Settings):

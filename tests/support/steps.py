@@ -9,6 +9,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import httpx
 
@@ -41,13 +42,16 @@ class Steps:
     store: str
     source: Source
     told: io.StringIO = field(default_factory=io.StringIO)
+    engine: EngineSettings = ENGINE
+    texts_folder: Path = Path("/texts")
+    """The mounted ConfigMap that `engine.texts` is the digest of."""
 
     def fetch(self, **overrides) -> FetchResult:
         settings = FetchSettings(
             store=self.store,
             source=self.source,
             overrides=Overrides(**overrides),
-            engine=ENGINE,
+            engine=self.engine,
         )
         return asyncio.run(fetch(settings, Progress(self.told)))
 
@@ -55,15 +59,20 @@ class Steps:
         from embedplane_server.export.step import export  # noqa: PLC0415 -- torch, only for these tests
 
         settings = ExportSettings(
-            store=self.store, model_digest=fetched.digest, overrides=Overrides(**overrides), format="openvino"
+            store=self.store,
+            model_digest=fetched.digest,
+            overrides=Overrides(**overrides),
+            format="openvino",
+            texts=self.engine.texts,
+            texts_folder=self.texts_folder,
         )
         return asyncio.run(export(settings, Progress(self.told))).export_key
 
-    def build(self, export_key, engine=ENGINE, minimum_cosine=0.999, **options) -> BuildResult:
+    def build(self, export_key, engine=None, minimum_cosine=0.999, **options) -> BuildResult:
         settings = BuildSettings(
             store=self.store,
             export_key=export_key,
-            engine=engine,
+            engine=engine or self.engine,
             minimum_cosine=minimum_cosine,
             threads=2,
             **options,

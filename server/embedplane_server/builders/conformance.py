@@ -1,6 +1,6 @@
-"""The proof that an engine's vectors equal sentence-transformers': cosines to the fp32 references of an export.
+"""The proof that an engine's vectors equal sentence-transformers': how near they are to an export's fp32 references.
 
-Of a model that classifies the scores are compared, see `agreement.py`.
+Of a model that classifies the scores are compared, see `score_agreement.py`; what has to hold is in `verdict.py`.
 
 Used before an engine is published and again by every server on its own hardware. Needs no tokenizer and no torch.
 """
@@ -13,14 +13,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from embedplane_server.builders.agreement import differences, nearness, rank_correlation
-from embedplane_server.engines.base import Batch, Engine, PromptedIds, TypedIds, Vectors
+from embedplane_server.builders.passes import Passes, embed_in_every_way
+from embedplane_server.builders.score_agreement import differences, nearness, rank_correlation
+from embedplane_server.builders.vector_agreement import cosine, neighbor_overlap, norm_difference
+from embedplane_server.engines.base import Engine, PromptedIds, TypedIds, Vectors
 from embedplane_server.export.manifest import REFERENCES
 from embedplane_server.model.classifier import Activation
 from embedplane_server.results import ConformanceResult
 
-# Mixed batches hold texts of very different lengths, so that padding is proven too.
-_MIXED_BATCH_TEXTS = 8
+_WORST_TEXTS = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +39,10 @@ class References:
         rows = [by_length[int(place)] for place in np.linspace(0, len(by_length) - 1, limit)]
         return References(tuple(self.token_ids[row] for row in rows), self.vectors[rows])
 
+    def followed_by(self, others: "References") -> "References":
+        """Return these and, after them, others."""
+        return References((*self.token_ids, *others.token_ids), np.concatenate([self.vectors, others.vectors]))
+
 
 @dataclass(frozen=True, slots=True)
 class Conformance:
@@ -49,9 +54,19 @@ class Conformance:
     texts: int
     minimum_cosine: float
     mean_cosine: float
+    first_percentile_cosine: float | None = None
+    """Of the lowest values of all texts."""
+    maximum_norm_difference: float | None = None
+    """By which part of itself the length of a vector differs at most; None: the model classifies."""
+    neighbor_overlap: float | None = None
+    """Part of each text's ten nearest texts that is the same, on average; None: the model classifies."""
+    minimum_batch_cosine: float | None = None
+    """Lowest cosine of a vector to the same text's in another batch; None: the model classifies."""
     maximum_difference: float | None = None
     """The largest distance of a text's scores to the reference's; None: the model embeds."""
     rank_correlation: float | None = None
+    worst: tuple[tuple[int, float], ...] = ()
+    """Rows of the texts that are farthest off, the worst first, and how near they are."""
 
 
 def measure(
@@ -62,50 +77,75 @@ def measure(
     With an activation the vectors are logits, and scores are compared.
     """
     chosen = references.sample(limit)
-    rows = range(len(chosen.token_ids))
-    alone = np.concatenate([engine.embed(Batch([chosen.token_ids[row]], alone=True)) for row in rows])
-    mixed = np.empty_like(alone)
-    for batch in _mixed(rows):
-        mixed[batch] = engine.embed(Batch([chosen.token_ids[row] for row in batch]))
+    passes = embed_in_every_way(engine, chosen.token_ids)
     if activation is not None:
-        return _of_scores(activation, (alone, mixed), chosen.vectors)
-    cosines = np.concatenate([cosine(alone, chosen.vectors), cosine(mixed, chosen.vectors)])
-    return Conformance(len(chosen.token_ids), float(cosines.min()), float(cosines.mean()))
+        return _of_scores(activation, passes, chosen.vectors)
+    return _of_vectors(passes, chosen)
 
 
-def _of_scores(activation: Activation, found: Sequence[Vectors], expected: Vectors) -> Conformance:
-    distances = np.concatenate([differences(activation, logits, expected) for logits in found])
-    order = min(rank_correlation(logits, expected) for logits in found)
+def _of_vectors(passes: Passes, expected: References) -> Conformance:
+    near = np.stack([cosine(vectors, expected.vectors) for vectors in passes])
+    return Conformance(
+        texts=len(expected.token_ids),
+        minimum_cosine=float(near.min()),
+        mean_cosine=float(near.mean()),
+        first_percentile_cosine=_first_percentile(near),
+        maximum_norm_difference=max(norm_difference(vectors, expected.vectors) for vectors in passes),
+        neighbor_overlap=neighbor_overlap(passes.alone, expected.vectors, expected.token_ids),
+        minimum_batch_cosine=min(
+            float(cosine(vectors, passes.alone).min()) for vectors in (passes.mixed, passes.reordered)
+        ),
+        worst=_worst(near),
+    )
+
+
+def _of_scores(activation: Activation, passes: Passes, expected: Vectors) -> Conformance:
+    distances = np.stack([differences(activation, logits, expected) for logits in passes])
+    order = min(rank_correlation(logits, expected) for logits in passes)
     near = nearness(distances)
-    lowest, largest = min(float(near.min()), order), float(distances.max())
-    return Conformance(len(expected), lowest, float(near.mean()), largest, order)
+    return Conformance(
+        texts=len(expected),
+        minimum_cosine=min(float(near.min()), order),
+        mean_cosine=float(near.mean()),
+        first_percentile_cosine=_first_percentile(near),
+        maximum_difference=float(distances.max()),
+        rank_correlation=order,
+        worst=_worst(near),
+    )
+
+
+def _first_percentile(near: NDArray[np.float64]) -> float:
+    return float(np.percentile(near.min(axis=0), 1))
+
+
+def _worst(near: NDArray[np.float64]) -> tuple[tuple[int, float], ...]:
+    lowest = near.min(axis=0)
+    return tuple((int(row), float(lowest[row])) for row in np.argsort(lowest)[:_WORST_TEXTS])
 
 
 def told(found: Conformance | ConformanceResult) -> str:
     """Return what was measured, in words that follow "the engine's"."""
-    if found.maximum_difference is None or found.rank_correlation is None:
+    if found.maximum_difference is not None and found.rank_correlation is not None:
         return (
-            f"vectors have a cosine of {found.minimum_cosine:.6f} at least (mean {found.mean_cosine:.6f}, "
-            f"{found.texts} texts) to sentence-transformers'"
+            f"scores differ by {found.maximum_difference:.6f} at most from sentence-transformers' and their order "
+            f"correlates by {found.rank_correlation:.6f} ({found.texts} texts), which counts as a cosine of "
+            f"{found.minimum_cosine:.6f}"
         )
-    return (
-        f"scores differ by {found.maximum_difference:.6f} at most from sentence-transformers' and their order "
-        f"correlates by {found.rank_correlation:.6f} ({found.texts} texts), which counts as a cosine of "
-        f"{found.minimum_cosine:.6f}"
+    words = (
+        f"vectors have a cosine of {found.minimum_cosine:.6f} at least (mean {found.mean_cosine:.6f}, "
+        f"{found.texts} texts) to sentence-transformers'"
     )
+    if found.neighbor_overlap is not None and found.maximum_norm_difference is not None:
+        words += (
+            f", lengths that differ by {found.maximum_norm_difference:.2%} at most, and {found.neighbor_overlap:.1%} "
+            "of their nearest neighbours"
+        )
+    return words
 
 
 def text_nearness(activation: Activation | None, ours: Vectors, theirs: Vectors) -> NDArray[np.float64]:
     """Return how near each text's vector, or scores, is to the reference: 1 is the same."""
     return cosine(ours, theirs) if activation is None else nearness(differences(activation, ours, theirs))
-
-
-def cosine(ours: Vectors, theirs: Vectors) -> NDArray[np.float64]:
-    """Return the cosine of each row with the other's; anything that is not a number counts as -1."""
-    left, right = ours.astype(np.float64), theirs.astype(np.float64)
-    with np.errstate(all="ignore"):
-        values = (left * right).sum(axis=1) / (np.linalg.norm(left, axis=1) * np.linalg.norm(right, axis=1))
-    return np.where(np.isfinite(values), np.clip(values, -1.0, 1.0), -1.0)
 
 
 def load_references(directory: Path) -> References:
@@ -137,9 +177,3 @@ def save_references(directory: Path, references: References) -> None:
         left_out = [ids.left_out if isinstance(ids, PromptedIds) else 0 for ids in references.token_ids]
         arrays["left_out"] = np.asarray(left_out, dtype=np.int32)
     np.savez_compressed(directory / REFERENCES, **arrays)
-
-
-def _mixed(rows: Sequence[int]) -> list[list[int]]:
-    """Deal the rows round, so that neighbours in the list of texts come into different batches."""
-    batches = -(-len(rows) // _MIXED_BATCH_TEXTS)
-    return [list(rows[start::batches]) for start in range(batches)]

@@ -84,6 +84,8 @@ def engine_key(vector_space: str, settings: EngineSettings, library_version: str
         "device": device,
         "version": FORMAT_VERSION,
     }
+    if settings.texts is not None:
+        document["texts"] = settings.texts  # without, the key is what it was before there were own texts
     return "en1-" + sha256_of(document)[:20]
 
 

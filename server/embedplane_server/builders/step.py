@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from embedplane_server.builders.benchmark import measure_speed
-from embedplane_server.builders.conformance import Conformance, load_references, measure, told
+from embedplane_server.builders.conformance import Conformance, measure, told
 from embedplane_server.builders.machine import MachineClass, machine_class
 from embedplane_server.builders.manifest import (
     ENGINE_FILE,
@@ -22,9 +22,11 @@ from embedplane_server.builders.manifest import (
     engine_key,
 )
 from embedplane_server.builders.openvino import copy_files, precisions
+from embedplane_server.builders.proof import Proof, read_proof
+from embedplane_server.builders.verdict import faults
 from embedplane_server.engines.openvino import OpenVinoEngine, OpenVinoOptions
 from embedplane_server.errors import PermanentError, PermanentReason, invalid_settings
-from embedplane_server.export.manifest import OPENVINO_GRAPH, ExportManifest, need_export
+from embedplane_server.export.manifest import OPENVINO_GRAPH, ExportManifest, need_export, need_own_references
 from embedplane_server.progress import Progress
 from embedplane_server.results import BenchmarkResult, BuildResult, ConformanceResult, set_aside_results
 from embedplane_server.settings import BuildSettings
@@ -54,6 +56,14 @@ class Order:
         return engine_entry(self.key, self.machine.variant)
 
 
+@dataclass(frozen=True, slots=True)
+class Material:
+    """What an engine is made of, in local folders, and what it is compared with."""
+
+    export: Path
+    proof: Proof
+
+
 async def build(settings: BuildSettings, progress: Progress) -> BuildResult:
     """Make the engine for this machine unless the store has it; say how near to the reference and how fast it is."""
     store = open_store(settings.store)
@@ -70,24 +80,28 @@ async def build(settings: BuildSettings, progress: Progress) -> BuildResult:
     order = Order(settings, export, machine_class(), library)
     manifest = await _published(store, order)
     if manifest is None:
-        manifest = await _make_and_publish(store, order, found.directory, progress)
+        proof = await _proof(store, order, found.directory)
+        manifest = await _make_and_publish(store, order, Material(found.directory, proof), progress)
     else:
         progress.say(f"{order.entry} is in the store")
-    hold_to_floor(manifest, settings.minimum_cosine)
+    hold_to_floor(manifest.precision, manifest.conformance, settings.minimum_cosine)
     result = manifest.result(settings.max_batch_tokens)
     return result.model_copy(update={"set_aside": set_aside_results(store.quarantine.put)})
 
 
-def hold_to_floor(manifest: EngineManifest, floor: float) -> None:
-    """Refuse an engine whose vectors or scores are not as near to the reference as the user wants."""
-    found = manifest.conformance
-    if found.minimum_cosine >= floor:
+def hold_to_floor(precision: str, conformance: ConformanceResult, floor: float, worst: str = "") -> None:
+    """Refuse an engine whose vectors or scores are not as near to the reference as the user wants, or not the model's.
+
+    `worst` names the texts that are farthest off.
+    """
+    if not (wrong := faults(conformance, floor)):
         return
-    remedy = "Set engine.precision: float32, or" if manifest.precision != "float32" else "Check the model, or"
+    remedy = "Set engine.precision: float32, or" if precision != "float32" else "Check the model, or"
+    named = f" Worst: {worst}." if worst else ""
     raise PermanentError(
         PermanentReason.CONFORMANCE_FAILED,
-        f"the {manifest.precision} engine's {told(found)}, below the floor {floor}. "
-        f"{remedy} lower engine.conformance.minimumCosine if you accept that.",
+        f"the {precision} engine's {'; its '.join(wrong)}. "
+        f"{remedy} lower engine.conformance.minimumCosine if you accept that.{named}",
     )
 
 
@@ -97,25 +111,34 @@ async def _published(store: Store, order: Order) -> EngineManifest | None:
     return None if found is None else found.about
 
 
-async def _make_and_publish(store: Store, order: Order, source: Path, progress: Progress) -> EngineManifest:
+async def _proof(store: Store, order: Order, export: Path) -> Proof:
+    """Return what the engine is compared with."""
+    if (texts := order.settings.engine.texts) is None:
+        return await asyncio.to_thread(read_proof, export, None)
+    own = await need_own_references(store, order.export.vector_space, texts)
+    return await asyncio.to_thread(read_proof, export, own.directory)
+
+
+async def _make_and_publish(store: Store, order: Order, material: Material, progress: Progress) -> EngineManifest:
     with tempfile.TemporaryDirectory(prefix="embedplane-build-") as name:
         folder = Path(name)
-        manifest = await asyncio.to_thread(_make, order, source, folder, progress)
-        # Below the floor nothing is published.
-        hold_to_floor(manifest, order.settings.minimum_cosine)
+        manifest = await asyncio.to_thread(_make, order, material, folder, progress)
         progress.say(f"publishing {order.entry}")
         published = await store.publish(order.entry, folder, files_below(folder), manifest.model_dump(mode="json"))
     return store.about(order.entry, published, EngineManifest)
 
 
-def _make(order: Order, source: Path, folder: Path, progress: Progress) -> EngineManifest:
-    engine, precision, conformance = _nearest_of_fastest(order, source, progress)
+def _make(order: Order, material: Material, folder: Path, progress: Progress) -> EngineManifest:
+    engine, precision, found = _nearest_of_fastest(order, material, progress)
+    conformance = _conformance_result(found, material.proof.own_texts)
+    # Below the floor nothing is published.
+    hold_to_floor(precision, conformance, order.settings.minimum_cosine, material.proof.worst(found))
     progress.say("measuring its speed")
     window = order.export.description.max_sequence_length
     speed = measure_speed(engine, window)
     engine.close()
     progress.say(f"{speed.tokens_per_second:.0f} tokens/s in batches of {speed.batch_tokens} tokens")
-    copy_files(source, folder)
+    copy_files(material.export, folder)
     digests = {name: file.sha256 for name, file in stored_files(folder, files_below(folder)).items()}
     manifest = EngineManifest(
         key=order.key,
@@ -124,7 +147,7 @@ def _make(order: Order, source: Path, folder: Path, progress: Progress) -> Engin
         backend_version=order.library,
         precision=precision,
         max_batch_tokens=speed.batch_tokens,
-        conformance=_conformance_result(conformance),
+        conformance=conformance,
         benchmark=BenchmarkResult(tokens_per_second=round(speed.tokens_per_second, 1), batch_tokens=speed.batch_tokens),
         built_at=datetime.now(UTC).replace(microsecond=0),
         commit=order.export.commit,
@@ -136,12 +159,17 @@ def _make(order: Order, source: Path, folder: Path, progress: Progress) -> Engin
     return manifest
 
 
-def _conformance_result(found: Conformance) -> ConformanceResult:
-    # Rounded down: a cosine below a floor must not look as if it met it.
+def _conformance_result(found: Conformance, own_texts: int | None) -> ConformanceResult:
+    # Rounded to the worse side: a cosine below a floor must not look as if it met it.
     return ConformanceResult(
         texts=found.texts,
+        own_texts=own_texts,
         minimum_cosine=math.floor(found.minimum_cosine * 1e6) / 1e6,
         mean_cosine=math.floor(found.mean_cosine * 1e6) / 1e6,
+        first_percentile_cosine=_micro(found.first_percentile_cosine, math.floor),
+        maximum_norm_difference=_micro(found.maximum_norm_difference, math.ceil),
+        neighbor_overlap=_micro(found.neighbor_overlap, math.floor),
+        minimum_batch_cosine=_micro(found.minimum_batch_cosine, math.floor),
         maximum_difference=_micro(found.maximum_difference, math.ceil),
         rank_correlation=_micro(found.rank_correlation, math.floor),
     )
@@ -151,16 +179,18 @@ def _micro(value: float | None, rounded: Callable[[float], int]) -> float | None
     return None if value is None else rounded(value * 1e6) / 1e6
 
 
-def _nearest_of_fastest(order: Order, source: Path, progress: Progress) -> tuple[OpenVinoEngine, str, Conformance]:
+def _nearest_of_fastest(
+    order: Order, material: Material, progress: Progress
+) -> tuple[OpenVinoEngine, str, Conformance]:
     """Return the first engine that meets the automatic floor, the fastest precision first, else the last one."""
-    references = load_references(source)
+    references = material.proof.references
     candidates = precisions(order.settings.engine.precision, order.machine)
     for precision in candidates:
         progress.say(f"compiling in {precision} and comparing {len(references.token_ids)} texts with the reference")
-        engine = OpenVinoEngine(source / OPENVINO_GRAPH, OpenVinoOptions(precision, order.settings.threads))
+        engine = OpenVinoEngine(material.export / OPENVINO_GRAPH, OpenVinoOptions(precision, order.settings.threads))
         conformance = measure(engine, references, activation=order.export.description.activation)
         progress.say(told(conformance))
-        if conformance.minimum_cosine >= AUTOMATIC_FLOOR or precision == candidates[-1]:
+        if not faults(conformance, AUTOMATIC_FLOOR) or precision == candidates[-1]:
             return engine, precision, conformance
         engine.close()
     raise AssertionError("there is always a precision to try")

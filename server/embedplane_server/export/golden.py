@@ -1,10 +1,11 @@
-"""The texts that every engine is proven with: short ones of many kinds, and a ladder of lengths up to the window.
+"""The texts that every engine is proven with: short ones of many kinds, a ladder of lengths, and every prompt.
 
-All are written for this purpose. A change of texts or ladder raises `FORMAT_VERSION` of `manifest.py`.
+All are written for this purpose. Which texts there are is in no key: what was proven with fewer stays proven, and an
+upgrade rebuilds nothing.
 """
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.resources import files
 from itertools import cycle
@@ -15,11 +16,27 @@ from embedplane_server.tokenization import Text
 LONG_TOKENS = 2048
 LONGEST_TOKENS = 8192
 
-_RUNGS = (16, 24, 32, 48, 64, 96, 128, 160, 192, 224, 256, 320, 384, 448, 512, 768, 1024, 1536, 2048)
+_RUNGS = (8, 16, 24, 32, 48, 64, 96, 128, 160, 192, 224, 256, 320, 384, 448, 512, 768, 1024, 1536, 2048)
 _VERY_LONG_RUNGS = (4096,)
 _BEYOND_WINDOW = 32
 
+# So many texts follow each prompt, as long as all prompts together have no more than the second number.
+_TEXTS_OF_A_PROMPT = 6
+_PROMPTED_TEXTS = 60
+
 CountTokens = Callable[[str], int]
+
+
+@dataclass(frozen=True, slots=True)
+class PromptedText:
+    """A text behind a prompt of the model; behind "" there is none."""
+
+    prompt: str
+    text: str
+
+    @property
+    def whole(self) -> str:
+        return self.prompt + self.text
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,20 +54,32 @@ class GoldenTexts:
         rungs = [*(rung for rung in (*_RUNGS, *_VERY_LONG_RUNGS) if rung < limit), last]
         return [*self.texts, *(self._of_length(rung, start, count) for start, rung in enumerate(rungs))]
 
+    def behind(self, prompts: Iterable[str]) -> list[PromptedText]:
+        """Return a few texts, spread over all kinds, behind each prompt."""
+        distinct = list(dict.fromkeys(prompts))
+        each = max(1, min(_TEXTS_OF_A_PROMPT, _PROMPTED_TEXTS // max(len(distinct), 1)))
+        step = len(self.texts) // each
+        return [
+            PromptedText(prompt, self.texts[(place * step + turn) % len(self.texts)])
+            for turn, prompt in enumerate(distinct)
+            for place in range(each)
+        ]
+
     def _of_length(self, tokens: int, start: int, count: CountTokens) -> str:
-        """Return a text of nearly so many tokens: paragraphs one after the other, cut between two words."""
+        """Return a text of so many tokens: paragraphs one after the other, cut where they are reached.
+
+        Where no cut has exactly so many, because a character takes several tokens, it has a few less.
+        """
         text = ""
-        paragraphs = cycle(
-            self.paragraphs[start % len(self.paragraphs) :] + self.paragraphs[: start % len(self.paragraphs)]
-        )
+        begin = start % len(self.paragraphs)
+        paragraphs = cycle(self.paragraphs[begin:] + self.paragraphs[:begin])
         while count(text) < tokens:
             text += ("\n\n" if text else "") + next(paragraphs)
-        words = text.split(" ")
-        low, high = 1, len(words)
+        low, high = 1, len(text)
         while low < high:
             middle = (low + high + 1) // 2
-            low, high = (middle, high) if count(" ".join(words[:middle])) <= tokens else (low, middle - 1)
-        return " ".join(words[:low])
+            low, high = (middle, high) if count(text[:middle].rstrip()) <= tokens else (low, middle - 1)
+        return text[:low].rstrip()
 
 
 def paired(texts: Sequence[str]) -> list[Text]:
@@ -59,6 +88,7 @@ def paired(texts: Sequence[str]) -> list[Text]:
 
 
 def load_golden_texts() -> GoldenTexts:
-    """Read the package's data file."""
+    """Read the package's data file, in which the texts stand by kind."""
     content = json.loads(files("embedplane_server.export").joinpath("golden-texts.json").read_text(encoding="utf-8"))
-    return GoldenTexts(tuple(content["texts"]), tuple(content["paragraphs"]))
+    kinds: Mapping[str, list[str]] = content["texts"]
+    return GoldenTexts(tuple(text for texts in kinds.values() for text in texts), tuple(content["paragraphs"]))

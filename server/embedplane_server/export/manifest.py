@@ -8,12 +8,15 @@ from embedplane_server.model.space import sha256_of
 from embedplane_server.settings import ExportFormat
 from embedplane_server.store import Entry, Intact, Store
 
-# Raised when exports of older versions must not be used any more: another graph signature, other golden texts.
+# Raised when exports of older versions must not be used any more: another graph signature. Other golden texts are no
+# reason, see `golden.py`.
 FORMAT_VERSION = 1
 
 TOKENIZER = "tokenizer.json"
 REFERENCES = "references.npz"
 GOLDEN_TEXTS = "golden-texts.json"
+TEXT_NAMES = "text-names.json"
+"""Of a user's texts no more is stored than where each stands in the ConfigMap."""
 OPENVINO_GRAPH = "model.xml"
 ONNX_GRAPH = "model.onnx"
 
@@ -39,8 +42,23 @@ def export_key(vector_space: str, format: ExportFormat) -> str:  # noqa: A002 --
     return "ex1-" + sha256_of({"vectorSpace": vector_space, "format": format, "version": FORMAT_VERSION})[:20]
 
 
+class OwnReferencesManifest(BaseModel):
+    """fp32 reference vectors of a user's own texts in one vector space: an entry beside the exports."""
+
+    model_config = ConfigDict(frozen=True)
+
+    key: str
+    vector_space: str
+    texts: int
+
+
+def own_references_key(vector_space: str, texts: str) -> str:
+    """Return the key of the references of a user's texts, which their digest names; every format has the same."""
+    return "rf1-" + sha256_of({"vectorSpace": vector_space, "texts": texts})[:20]
+
+
 def export_entry(key: str) -> str:
-    """Return the name of an export's entry in the store."""
+    """Return the name of an entry of an export, or of references, in the store."""
     return f"exports/{key}"
 
 
@@ -57,5 +75,19 @@ async def need_export(store: Store, key: str) -> Intact[ExportManifest]:
     if found is None:
         raise TransientError(
             TransientReason.EXPORT_MISSING, f"the export {key} is not in the store; it was removed. It is made again."
+        )
+    return found
+
+
+async def need_own_references(store: Store, vector_space: str, texts: str) -> Intact[OwnReferencesManifest]:
+    """Return the references of a user's texts; without them the export has to run again."""
+    key = own_references_key(vector_space, texts)
+    found = await store.find_intact(export_entry(key), OwnReferencesManifest)
+    if damaged := store.quarantine.of(export_entry(key)):
+        raise TransientError(TransientReason.EXPORT_CORRUPT, f"{damaged.told}. It is made again.")
+    if found is None:
+        raise TransientError(
+            TransientReason.EXPORT_MISSING,
+            f"the references {key} of your own texts are not in the store; they were removed. They are made again.",
         )
     return found

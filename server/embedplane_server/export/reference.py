@@ -3,12 +3,14 @@
 What it says is the truth that engines are held to. Needs torch; the graph is made in `graph.py`.
 """
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TypeVar
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from safetensors import SafetensorError
 from sentence_transformers import CrossEncoder, SentenceTransformer
 from sentence_transformers.base.modules import Normalize
 from sentence_transformers.sentence_transformer.modules import Pooling
@@ -31,6 +33,17 @@ from embedplane_server.settings import ExportFormat
 from embedplane_server.tokenization import Text
 
 Model = SentenceTransformer | CrossEncoder
+
+_CANNOT_LOAD = (
+    ValueError,
+    KeyError,
+    OSError,
+    RuntimeError,
+    ImportError,
+    AttributeError,
+    TypeError,
+    SafetensorError,  # a file that was cut short, for example
+)
 
 
 def load_reference(folder: Path, description: ModelDescription) -> Model:
@@ -100,15 +113,17 @@ def type_ids(model: Model, text: Text) -> list[int] | None:
     return None if types is None else [int(each) for each in types[0].tolist()]
 
 
-def vector(model: Model, text: Text) -> NDArray[np.float32]:
-    """Return sentence-transformers' own vector of one text alone, so that no padding touches it.
+def vectors(model: Model, texts: Sequence[Text], prompt: str | None = None) -> NDArray[np.float32]:
+    """Return sentence-transformers' own vectors of texts of as many tokens each, so that no padding touches them.
 
-    Of a model that classifies: the logits, to which `CrossEncoder.predict` applies an activation.
+    They are those behind a prompt, without one those behind the model's default prompt. Of a model that classifies: the
+    logits, to which `CrossEncoder.predict` applies an activation.
     """
     with torch.inference_mode():
         if isinstance(model, SentenceTransformer):
-            return np.asarray(model.encode([text], batch_size=1, show_progress_bar=False)[0], dtype=np.float32)
-        return np.asarray(model(model.preprocess([text]))["scores"][0], dtype=np.float32)
+            found = model.encode(list(texts), prompt=prompt, batch_size=len(texts), show_progress_bar=False)
+            return np.asarray(found, dtype=np.float32)
+        return np.asarray(model(model.preprocess(list(texts)))["scores"], dtype=np.float32)
 
 
 Kind = TypeVar("Kind", SentenceTransformer, CrossEncoder)
@@ -124,7 +139,7 @@ def _load(kind: type[Kind], folder: Path) -> Kind:
             if "sdpa" not in str(error) and "scaled_dot_product" not in str(error):
                 raise
             return _open(kind, folder, precise)
-    except (ValueError, KeyError, OSError, RuntimeError, ImportError, AttributeError, TypeError) as error:
+    except _CANNOT_LOAD as error:
         cause = str(error).strip().split("\n", 1)[0]
         raise unsupported_model(f"sentence-transformers cannot load the model: {cause}") from error
 

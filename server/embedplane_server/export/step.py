@@ -1,39 +1,35 @@
 """The export step: a stored model becomes a portable graph, a tokenizer and fp32 reference vectors."""
 
 import asyncio
-import json
 import tempfile
+from collections.abc import Callable
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
+from typing import TypeVar
 
-import numpy as np
 import torch
 
-from embedplane_server.builders.conformance import References, save_references
 from embedplane_server.builders.machine import usable_cpus
-from embedplane_server.engines.base import PromptedIds, TypedIds
-from embedplane_server.errors import TransientError, TransientReason, unsupported_model
+from embedplane_server.errors import TransientError, TransientReason
 from embedplane_server.export import graph, reference
-from embedplane_server.export.golden import load_golden_texts, paired
 from embedplane_server.export.manifest import (
-    GOLDEN_TEXTS,
     ONNX_GRAPH,
     OPENVINO_GRAPH,
-    TOKENIZER,
     ExportManifest,
+    OwnReferencesManifest,
     export_entry,
     export_key,
+    own_references_key,
 )
+from embedplane_server.export.own_texts import OwnText, read_own_texts
+from embedplane_server.export.proofs import Prover, prover
 from embedplane_server.model import ModelDescription, describe
 from embedplane_server.progress import Progress
-from embedplane_server.prompt_tokens import prompt_tokens
 from embedplane_server.results import ExportResult, set_aside_results
 from embedplane_server.settings import ExportSettings
 from embedplane_server.sources import ModelAbout, model_entry
-from embedplane_server.special_tokens import SpecialTokens
-from embedplane_server.store import files_below, open_store
-from embedplane_server.tokenization import Text, load_tokenizer
+from embedplane_server.store import Store, files_below, open_store
 
 _LIBRARIES = ("torch", "transformers", "sentence-transformers", "tokenizers", "openvino")
 
@@ -51,9 +47,14 @@ class Order:
     def key(self) -> str:
         return export_key(self.description.vector_space, self.settings.format)
 
+    @property
+    def own_key(self) -> str:
+        """The key of the references of the user's own texts."""
+        return own_references_key(self.description.vector_space, self.settings.texts or "")
+
 
 async def export(settings: ExportSettings, progress: Progress) -> ExportResult:
-    """Make the export unless the store has it."""
+    """Make what the store has not: the export, and the references of the user's own texts."""
     store = open_store(settings.store)
     model = await store.find_intact(model_entry(settings.model_digest), ModelAbout)
     if damaged := store.quarantine.of(model_entry(settings.model_digest)):
@@ -66,26 +67,62 @@ async def export(settings: ExportSettings, progress: Progress) -> ExportResult:
     digests = {name: file.sha256 for name, file in model.entry.files.items()}
     description = describe(model.directory, settings.overrides, digests)
     order = Order(settings, model.directory, model.about.commit, description)
-    if (found := await store.find_intact(export_entry(order.key), ExportManifest)) is not None:
+    own_texts = await _missing_own_texts(store, order)
+    found = await store.find_intact(export_entry(order.key), ExportManifest)
+    if found is None:
+        manifest = await _publish(store, order.key, ExportManifest, lambda folder: _make(order, folder, progress))
+    else:
         progress.say(f"{export_entry(order.key)} is in the store")
-        return ExportResult(export_key=order.key, texts=found.about.texts)
-    with tempfile.TemporaryDirectory(prefix="embedplane-export-") as name:
-        folder = Path(name)
-        manifest = await asyncio.to_thread(_make, order, folder, progress)
-        progress.say(f"publishing {export_entry(order.key)}")
-        about = manifest.model_dump(mode="json")
-        await store.publish(export_entry(order.key), folder, files_below(folder), about)
+        manifest = found.about
+    if own_texts is not None:
+        progress.say(f"{len(own_texts)} texts of your own are compared as well")
+        await _publish(
+            store,
+            order.own_key,
+            OwnReferencesManifest,
+            lambda folder: _make_own_references(order, own_texts, folder, progress),
+        )
     return ExportResult(export_key=order.key, texts=manifest.texts, set_aside=set_aside_results(store.quarantine.put))
 
 
-def _make(order: Order, folder: Path, progress: Progress) -> ExportManifest:
+async def _missing_own_texts(store: Store, order: Order) -> list[OwnText] | None:
+    """Return the user's texts, unless there are none or the store has their references."""
+    if order.settings.texts is None:
+        return None
+    found = await store.find_intact(export_entry(order.own_key), OwnReferencesManifest)
+    return None if found else read_own_texts(order.settings.texts_folder, order.settings.texts)
+
+
+Manifest = TypeVar("Manifest", ExportManifest, OwnReferencesManifest)
+
+
+async def _publish(store: Store, key: str, kind: type[Manifest], make: Callable[[Path], Manifest]) -> Manifest:
+    """Make the files of an entry and put them into the store; another writer's are as good."""
+    name = export_entry(key)
+    with tempfile.TemporaryDirectory(prefix="embedplane-export-") as place:
+        folder = Path(place)
+        manifest = await asyncio.to_thread(make, folder)
+        entry = await store.publish(name, folder, files_below(folder), manifest.model_dump(mode="json"))
+    return store.about(name, entry, kind)
+
+
+def _load(order: Order, folder: Path, progress: Progress) -> Prover:
     torch.set_num_threads(usable_cpus())
     progress.say("loading the model in sentence-transformers")
-    model = reference.load_reference(order.source, order.description)
-    texts = _write_references(model, order.description, folder, progress)
+    return prover(reference.load_reference(order.source, order.description), order.description, folder, progress)
+
+
+def _make_own_references(order: Order, texts: list[OwnText], folder: Path, progress: Progress) -> OwnReferencesManifest:
+    count = _load(order, folder, progress).own(folder, texts)
+    return OwnReferencesManifest(key=order.own_key, vector_space=order.description.vector_space, texts=count)
+
+
+def _make(order: Order, folder: Path, progress: Progress) -> ExportManifest:
+    proofs = _load(order, folder, progress)
+    texts = proofs.golden(folder)
     progress.say("tracing the module chain")
-    signature = reference.signature_of(model, order.settings.format)
-    program = graph.trace(model, signature)
+    signature = reference.signature_of(proofs.model, order.settings.format)
+    program = graph.trace(proofs.model, signature)
     progress.say(f"writing the {order.settings.format} graph")
     if order.settings.format == "openvino":
         graph.write_openvino(program, signature, folder / OPENVINO_GRAPH)
@@ -101,50 +138,3 @@ def _make(order: Order, folder: Path, progress: Progress) -> ExportManifest:
         texts=texts,
         versions={name: version(name) for name in _LIBRARIES},
     )
-
-
-def _write_references(model: reference.Model, description: ModelDescription, folder: Path, progress: Progress) -> int:
-    """Write tokenizer, golden texts and reference vectors; return how many texts there are."""
-    (folder / TOKENIZER).write_text(reference.tokenizer_document(model), encoding="utf-8")
-    tokenizer = load_tokenizer(folder / TOKENIZER)
-    window = description.max_sequence_length
-    prompt = description.default_prompt_text
-    found = load_golden_texts().up_to(window, lambda text: len(tokenizer.encode([prompt + text])[0]))
-    texts: list[Text] = paired(found) if description.task == "classification" else list(found)
-    prompted: list[Text] = [prompt + text if isinstance(text, str) else text for text in texts]
-    ids = tokenizer.encode_within(prompted, window)
-    if prompt and not description.pools_prompts:
-        left_out = prompt_tokens(tokenizer, SpecialTokens.of(tokenizer), prompt, window)
-        _hold_prompt_to_reference(left_out, reference.prompt_tokens(model, prompt))
-        ids = [PromptedIds(each, left_out) for each in ids]
-    _hold_to_reference(model, prompted, ids)
-    vectors = []
-    for row, text in enumerate(texts):
-        vectors.append(reference.vector(model, text))
-        progress.share("reference vectors", row + 1, len(texts))
-    progress.say(f"{len(texts)} reference vectors of {min(map(len, ids))} to {max(map(len, ids))} tokens")
-    save_references(folder, References(tuple(ids), np.stack(vectors)))
-    (folder / GOLDEN_TEXTS).write_text(json.dumps(texts, ensure_ascii=False, indent=1), encoding="utf-8")
-    return len(texts)
-
-
-def _hold_to_reference(model: reference.Model, texts: list[Text], ids: list[list[int]]) -> None:
-    for text, ours in zip(texts, ids, strict=True):
-        if ours != reference.token_ids(model, text) or not _same_types(ours, reference.type_ids(model, text)):
-            raise unsupported_model(
-                f"the tokenizer cannot be served exactly: {str(text)[:40]!r} has other token ids in "
-                "sentence-transformers. Please report the model."
-            )
-
-
-def _hold_prompt_to_reference(ours: int, theirs: int) -> None:
-    if ours != theirs:
-        raise unsupported_model(
-            f"the model's pooling leaves {theirs} tokens of its default prompt out, and {ours} were expected. Set "
-            "embedding.prompts to {} to serve it without prompts, and please report the model."
-        )
-
-
-def _same_types(ours: list[int], theirs: list[int] | None) -> bool:
-    types = ours.type_ids if isinstance(ours, TypedIds) else [0] * len(ours)
-    return theirs is None or theirs == types

@@ -75,6 +75,7 @@ def served_info(served: ServedModel, policy: Policy, limits: ServedLimits) -> In
         backend=engine.backend,
         backend_version=engine.backend_version,
         precision=engine.precision,
+        conformance=engine.conformance.model_dump(exclude_none=True),
         commit=engine.commit,
         long_input="Truncate" if policy.truncate else "Reject",
         token_encoding=policy.token_encoding,

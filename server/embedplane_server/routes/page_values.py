@@ -66,11 +66,15 @@ def _groups(info: Info, manifest: EngineManifest) -> dict[str, dict[str, str]]:
             "Backend": escape(f"{info.backend} {info.backend_version}"),
             "Precision": escape(info.precision),
             "Conformance": f"cosine {_floor(proof.minimum_cosine)} at least, {_floor(proof.mean_cosine)} on average, "
-            f"to sentence-transformers over {proof.texts} texts",
+            f"to sentence-transformers over {proof.texts} texts{_own(proof.own_texts)}",
             "Tokens of a batch": _number(info.max_batch_tokens),
             "Built": f'<time datetime="{manifest.built_at.isoformat()}">{manifest.built_at:%Y-%m-%d %H:%M} UTC</time>',
         },
     }
+
+
+def _own(texts: int | None) -> str:
+    return f", {texts} of them your own" if texts else ""
 
 
 def _group(heading: str, facts: Mapping[str, str]) -> str:

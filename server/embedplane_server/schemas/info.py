@@ -64,6 +64,9 @@ class Info(BaseModel):
     backend: str
     backend_version: str
     precision: str
+    conformance: dict[str, float] = Field(
+        description="what the engine proved when it was built: how near it is to sentence-transformers in float32"
+    )
     commit: str
     self_check: SelfCheckInfo | None = None
     input_types: list[str]

@@ -93,3 +93,18 @@ def test_a_containers_limit_counts_rounded_up(tmp_path, content, most):
     (tmp_path / "cpu.max").write_text(content)
     cpus = usable_cpus(tmp_path / "cpu.max")
     assert cpus == usable_cpus(tmp_path / "nothing") if most is None else cpus <= most
+
+
+def test_keys_are_what_they_were_before_engines_were_proven_with_more():
+    space, engine = "vs1-00112233445566778899", EngineSettings(backend="openvino")
+    assert engine_key(space, engine, "2026.4.1", AMX) == "en1-1b157edc2dd6a7f476da"
+    assert export_key(space, "openvino") == "ex1-2dd2859c0f2b8290a12e"
+    assert export_key(space, "onnx") == "ex1-f786a18e33dd5bcaa75a"
+
+
+def test_an_engine_that_is_proven_with_own_texts_has_a_key_of_its_own():
+    keys = {
+        engine_key("vs1-0", EngineSettings(backend="openvino", texts=texts), "2026.4.1", AMX)
+        for texts in (None, "a" * 64, "b" * 64)
+    }
+    assert len(keys) == 3

@@ -4,13 +4,13 @@ import numpy as np
 import pytest
 
 from embedplane_server.activation import activate
-from embedplane_server.builders.agreement import differences, nearness, rank_correlation
 from embedplane_server.builders.conformance import References, load_references, measure, save_references, told
+from embedplane_server.builders.score_agreement import differences, nearness, rank_correlation
 from embedplane_server.builders.step import hold_to_floor
 from embedplane_server.engines.base import TypedIds
 from embedplane_server.errors import PermanentError
 from embedplane_server.results import ConformanceResult
-from tests.support.fake_engine import FakeEngine, classifying_manifest, vector_of
+from tests.support.fake_engine import FakeEngine, vector_of
 
 LOGITS = np.array([[-9.0, 2.0], [0.5, -0.5], [30.0, -700.0], [-0.1, 0.0]], dtype=np.float32)
 TOKEN_IDS = tuple(TypedIds(range(1, length + 1), [0] * 2 + [1] * (length - 2)) for length in (3, 40, 5, 64, 8, 2, 17))
@@ -91,7 +91,6 @@ def test_an_engine_below_the_floor_is_refused_with_differences_and_order():
     conformance = ConformanceResult(
         texts=80, minimum_cosine=0.99, mean_cosine=0.999, maximum_difference=0.14, rank_correlation=0.995
     )
-    manifest = classifying_manifest("LABEL_0", activation="sigmoid", conformance=conformance)
     with pytest.raises(PermanentError, match=r"scores differ by 0\.14.* by 0\.995.*80 texts.* floor 0\.999.*float32"):
-        hold_to_floor(manifest, 0.999)
+        hold_to_floor("bfloat16", conformance, 0.999)
     assert "scores" in told(conformance)

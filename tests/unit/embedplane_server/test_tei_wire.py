@@ -127,6 +127,7 @@ async def test_info_has_teis_names_beside_ours(client):
         "max_input_length": WINDOW,
     }
     assert (info["max_client_batch_size"], info["auto_truncate"], info["max_batch_tokens"]) == (2048, False, 256)
+    assert info["conformance"] == {"texts": 50, "minimum_cosine": 0.9998, "mean_cosine": 0.9999}
     assert (info["vector_space"][:4], info["dimensions"], info["similarity"]) == ("vs1-", DIMENSIONS, "cosine")
 
 
