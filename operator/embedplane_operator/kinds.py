@@ -38,6 +38,7 @@ SERVICE = Resource("v1", "Service", "services")
 SERVICE_ACCOUNT = Resource("v1", "ServiceAccount", "serviceaccounts")
 CLAIM = Resource("v1", "PersistentVolumeClaim", "persistentvolumeclaims")
 SECRET = Resource("v1", "Secret", "secrets")
+CONFIG_MAP = Resource("v1", "ConfigMap", "configmaps")
 DISRUPTION_BUDGET = Resource("policy/v1", "PodDisruptionBudget", "poddisruptionbudgets")
 NETWORK_POLICY = Resource("networking.k8s.io/v1", "NetworkPolicy", "networkpolicies")
 EVENT = Resource("events.k8s.io/v1", "Event", "events")
@@ -54,6 +55,7 @@ RESOURCES: Mapping[str, Resource] = {
         SERVICE_ACCOUNT,
         CLAIM,
         SECRET,
+        CONFIG_MAP,
         DISRUPTION_BUDGET,
         NETWORK_POLICY,
         EVENT,

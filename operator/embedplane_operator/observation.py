@@ -39,6 +39,8 @@ class Observation:
     """The same of the Secret with which Jobs use a store in object storage."""
     api_keys_version: str | None = None
     """The same of the Secret with the API keys."""
+    texts_digest: str | None = None
+    """Digest of the user's own texts; None when their ConfigMap does not exist or none is wanted."""
 
     def job(self, name: str) -> JobRun | None:
         """The Job of this name, if there is one."""

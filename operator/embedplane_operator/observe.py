@@ -13,6 +13,7 @@ from embedplane_operator.index import LABEL_JOB_NAME
 from embedplane_operator.jobs import JobRun, JobSurroundings, read_job
 from embedplane_operator.kinds import (
     CLAIM,
+    CONFIG_MAP,
     DEPLOYMENT,
     DISRUPTION_BUDGET,
     EMBEDDING_MODEL,
@@ -23,6 +24,7 @@ from embedplane_operator.kinds import (
     Manifest,
 )
 from embedplane_operator.observation import Observation
+from embedplane_operator.render.inputs import digest_of_texts
 from embedplane_operator.render.names import (
     BUILD,
     EXPORT,
@@ -67,11 +69,12 @@ class Observer:
             self._cluster.get(DISRUPTION_BUDGET, namespace, name),
             self._store_claim(namespace),
         )
-        source_claim, secret_version, store_secret_version, api_keys_version = await asyncio.gather(
+        source_claim, secret_version, store_secret_version, api_keys_version, texts_digest = await asyncio.gather(
             self._source_claim(model),
             self._secret_version(model),
             self._store_secret_version(namespace),
             self._api_keys_version(model),
+            self._texts_digest(model),
         )
         troubles = await self._claim_troubles(namespace, [claim, source_claim])
         servers = [pod for pod in pods if _component(pod) == SERVER]
@@ -92,6 +95,7 @@ class Observer:
             secret_version=secret_version,
             store_secret_version=store_secret_version,
             api_keys_version=api_keys_version,
+            texts_digest=texts_digest,
         )
         if shared_jobs is None:
             return await self._with_owned_jobs(found, troubles)
@@ -165,6 +169,13 @@ class Observer:
     async def _api_keys_version(self, model: EmbeddingModel) -> str | None:
         reference = model.spec.serving.api_keys_secret_ref
         return await self._cluster.secret_version(model.metadata.namespace, reference.name) if reference else None
+
+    async def _texts_digest(self, model: EmbeddingModel) -> str | None:
+        source = model.spec.engine.conformance.texts_from
+        if source is None:
+            return None
+        found = await self._cluster.get(CONFIG_MAP, model.metadata.namespace, source.config_map_ref.name)
+        return None if found is None else digest_of_texts(found)
 
 
 def _component(manifest: Manifest) -> str:

@@ -219,6 +219,7 @@ def test_rights_are_no_wider_than_used(default: Rendered) -> None:
         "pods": "list watch",
         "events": "list create patch",
         "secrets": "get",
+        "configmaps": "get",
     }
 
 

@@ -8,7 +8,9 @@ import pytest
 import yaml
 
 from embedplane_operator.api.serving import ROUTE, TAKEN_ROUTE
+from embedplane_operator.render.inputs import digest_of_texts
 from embedplane_server import settings as server_settings
+from embedplane_server.export.own_texts import read_own_texts
 from embedplane_server.routes.openai import EMBEDDINGS_PATHS
 from embedplane_server.routes.operations import OPERATIONS
 from embedplane_server.settings import (
@@ -67,6 +69,24 @@ def test_fetch_understands_source_overrides_and_engine() -> None:
     assert settings.overrides.prompts == {"query": "query: ", "passage": "passage: "}
     assert settings.overrides.normalize is False
     assert settings.engine.precision == "float32"
+
+
+def test_every_step_knows_the_texts_and_the_export_finds_them_where_they_are_mounted() -> None:
+    containers = containers_of(ROOT / "tests/data/own-texts/input.yaml")
+    export = ExportSettings.from_environment(environment_of(containers["export"]))
+    build = BuildSettings.from_environment(environment_of(containers["build"]))
+    fetch = FetchSettings.from_environment(environment_of(containers["fetch"]))
+
+    assert export.texts == build.engine.texts == fetch.engine.texts == "9" * 64
+    assert str(export.texts_folder) in {mount["mountPath"] for mount in containers["export"]["volumeMounts"]}
+
+
+@pytest.mark.parametrize("content", [{"a.txt": "x\ny"}, {"a.txt": "x", "b": "ß\r\n\n"}])
+def test_the_operator_and_the_export_take_the_same_digest_of_texts(tmp_path: Path, content: dict[str, str]) -> None:
+    for key, value in content.items():
+        (tmp_path / key).write_bytes(value.encode())
+
+    assert read_own_texts(tmp_path, digest_of_texts({"data": content}))
 
 
 def test_fetch_finds_its_token_and_its_folder_where_they_are_mounted() -> None:

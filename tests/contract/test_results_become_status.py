@@ -13,8 +13,19 @@ from tests.support.world import World
 SCORES = ConformanceResult(
     texts=76, minimum_cosine=0.9995, mean_cosine=0.9999, maximum_difference=0.003, rank_correlation=0.9998
 )
+VECTORS = ConformanceResult(
+    texts=402,
+    own_texts=76,
+    minimum_cosine=0.9995,
+    mean_cosine=0.9999,
+    first_percentile_cosine=0.9996,
+    maximum_norm_difference=0.001,
+    neighbor_overlap=0.98,
+    minimum_batch_cosine=0.9997,
+)
 MANIFESTS = {
     "embedding": engine_manifest(prompts={"query": "query: "}),
+    "embedding, own texts": engine_manifest(conformance=VECTORS),
     "reranker": classifying_manifest("LABEL_0", activation="sigmoid", conformance=SCORES),
     "classifier": classifying_manifest("no", "yes", "perhaps", conformance=SCORES),
 }

@@ -212,3 +212,37 @@ def test_two_models_share_one_build(namespace: Kubectl, tmp_path: Path) -> None:
         kubelet.finish("build", ENGINE)
 
         wait_for("the second is deployed", lambda: namespace.deployment_of("second"), within=60)
+
+
+def test_own_texts_are_asked_for_and_proven_again_when_they_change(namespace: Kubectl, tmp_path: Path) -> None:
+    def texts(*lines: str) -> Manifest:
+        metadata = {"name": "queries", "namespace": namespace.namespace}
+        return {"apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata, "data": {"a.txt": "\n".join(lines)}}
+
+    def prove(key: str, own_texts: int) -> None:
+        kubelet.finish("fetch", fetched(exportKeys={"openvino": "x" * 64}))
+        kubelet.finish("build", {**ENGINE, "key": key, "conformance": {**ENGINE["conformance"], "ownTexts": own_texts}})
+        kubelet.ready("minilm")
+
+    kubelet = FakeKubelet(namespace)
+    conformance = {"textsFrom": {"configMapRef": {"name": "queries"}}}
+    with running(tmp_path, namespace.namespace):
+        namespace.apply(unscheduled("minilm", namespace.namespace, engine={"conformance": conformance}))
+        kubelet.finish("fetch", fetched())
+        missing = namespace.wait_for_condition("minilm", "EngineReady", "False", reason="ConfigMapNotFound", within=60)
+        assert "ConfigMap queries does not exist" in missing["message"]
+
+        namespace.apply(texts("one", "two"))
+        prove("engine-1", 2)
+        ready = namespace.wait_ready("minilm", within=60)
+        assert ready["status"]["engine"]["conformance"]["ownTexts"] == 2
+
+        namespace.apply(texts("one", "two", "three"))
+        kubelet.job("fetch")
+        serving = namespace.get("embeddingmodel", "minilm") or {}
+        assert serving["status"]["engine"]["key"] == "engine-1"
+        prove("engine-2", 3)
+        wait_for(
+            "the engine that was proven with them serves",
+            lambda: (namespace.get("embeddingmodel", "minilm") or {})["status"]["engine"]["key"] == "engine-2",
+        )

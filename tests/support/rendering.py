@@ -99,18 +99,19 @@ def every_manifest(model: EmbeddingModel, settings: Settings) -> list[Manifest]:
     pinned = resolved()
     pinned = replace(pinned, vector_space=with_dimensions(pinned.vector_space, model.spec.embedding.dimensions))
     space = pinned.vector_space.base_id
-    export = export_inputs(model, settings, pinned.source.digest)
-    build = build_inputs(model, settings, "export-key")
+    texts = "9" * 64 if model.spec.engine.conformance.texts_from else None
+    export = export_inputs(model, settings, pinned.source.digest, texts)
+    build = build_inputs(model, settings, "export-key", texts)
     budget = render_disruption_budget(model, settings, space)
     names, as_of = (pinned.source.digest, space), datetime(2026, 11, 23, 12, tzinfo=UTC)
     return [
         *([] if settings.store.is_remote else [render_store_claim(model.metadata.namespace, settings)]),
         *render_service_accounts(model.metadata.namespace, settings),
         *render_network_policies(model.metadata.namespace, settings),
-        render_fetch_job(model, settings, request_for(model, fetch_inputs(model)), pinned_commit=None),
+        render_fetch_job(model, settings, request_for(model, fetch_inputs(model)), pinned_commit=None, texts=texts),
         render_resolve_job(model, settings, request_for(model, upstream_inputs(model, pinned.source.commit))),
-        render_export_job(model, settings, request_for(model, export), pinned.source.digest),
-        render_build_job(model, settings, request_for(model, build), "export-key"),
+        render_export_job(model, settings, request_for(model, export), pinned.source.digest, texts),
+        render_build_job(model, settings, request_for(model, build), "export-key", texts=texts),
         render_collect_job(model, settings, "1" * 64, names, as_of),
         render_deployment(model, settings, pinned),
         render_service(model, settings, space),

@@ -40,4 +40,8 @@
 - apiGroups: [""]
   resources: [secrets]
   verbs: [get]
+# Texts of users that engines are proven with (engine.conformance.textsFrom).
+- apiGroups: [""]
+  resources: [configmaps]
+  verbs: [get]
 {{- end }}

@@ -61,6 +61,7 @@ class Reason(StrEnum):
     # Something a person has to change.
     INVALID_SPEC = "InvalidSpec"  # the object cannot be read
     SECRET_NOT_FOUND = "SecretNotFound"  # noqa: S105 -- a reason, not a password; a Secret or its key is missing
+    CONFIG_MAP_NOT_FOUND = "ConfigMapNotFound"  # the ConfigMap of engine.conformance.textsFrom does not exist
     UNKNOWN_ACCELERATOR = "UnknownAccelerator"  # accelerator.profile is none of the installation's
     STORE_NOT_SHARED = "StoreNotShared"  # maxReplicas above 1 with a store that one node can mount
     VECTOR_SPACE_CHANGE_REFUSED = "VectorSpaceChangeRefused"  # the change would make old vectors useless
@@ -117,5 +118,6 @@ class JobReason(StrEnum):
     EXPORT_MISSING = "ExportMissing"  # the build found no export in the store: it is made again
     MODEL_CORRUPT = "ModelCorrupt"  # the export found the model damaged: it was set aside and is fetched again
     EXPORT_CORRUPT = "ExportCorrupt"  # the build found the export damaged: it was set aside and is made again
+    TEXTS_CHANGED = "TextsChanged"  # the ConfigMap changed while the export started: its present texts are next
     INTERRUPTED = "Interrupted"  # the pod was told to end before it was done
     INTERNAL_ERROR = "InternalError"

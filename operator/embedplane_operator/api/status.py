@@ -93,11 +93,21 @@ class ConformanceStatus(ApiModel):
     """How near the engine's vectors, or its scores, are to sentence-transformers in float32."""
 
     texts: int
-    """Number of golden texts compared."""
+    """Number of texts compared: the golden ones, and your own."""
+    own_texts: int | None = None
+    """How many of them come from spec.engine.conformance.textsFrom."""
     minimum_cosine: float
     """Lowest cosine similarity among them, or what scores count on that scale."""
     mean_cosine: float
     """Mean cosine similarity."""
+    first_percentile_cosine: float | None = None
+    """Cosine similarity that all but one in a hundred texts have at least."""
+    maximum_norm_difference: float | None = None
+    """By which part of itself the length of a vector differs at most; absent where the model classifies."""
+    neighbor_overlap: float | None = None
+    """Part of each text's ten nearest texts that is the same, on average; absent where the model classifies."""
+    minimum_batch_cosine: float | None = None
+    """Lowest cosine similarity of a vector to the same text's in another batch; absent where the model classifies."""
     maximum_difference: float | None = None
     """Largest difference of scores; absent where the model embeds."""
     rank_correlation: float | None = None

@@ -2,7 +2,7 @@
 
 A docstring under a field is what `kubectl explain` prints, which shows no defaults and no limits, so the text has them.
 A field stands here only when the code acts on it, and a default of v1alpha1 never changes. Neighbours: `source.py`,
-`embedding.py`, `serving.py`, `scaling.py`, `status.py` and `pods.py` hold the larger parts.
+`embedding.py`, `conformance.py`, `serving.py`, `scaling.py`, `status.py` and `pods.py` hold the larger parts.
 """
 
 from typing import Annotated, Literal
@@ -19,6 +19,7 @@ from embedplane_operator.api.base import (
     rule,
     rules,
 )
+from embedplane_operator.api.conformance import Conformance
 from embedplane_operator.api.embedding import Embedding
 from embedplane_operator.api.pods import (
     Affinity,
@@ -42,14 +43,6 @@ PLURAL = "embeddingmodels"
 Backend = Literal["auto", "openvino", "tensorrt", "tensorrt-llm"]
 Precision = Literal["auto", "float32", "bfloat16", "float16"]
 ServedName = Annotated[str, Field(min_length=1, max_length=200, pattern=r"^[A-Za-z0-9]([-A-Za-z0-9._:/@+]*)$")]
-
-
-class Conformance(ApiModel):
-    """The proof that an engine gives the reference's vectors."""
-
-    minimum_cosine: float = Field(0.999, gt=0, le=1)
-    """Lowest cosine similarity to sentence-transformers in float32 over the golden texts; an engine below it is never
-    published. Above 0, at most 1. Default: 0.999."""
 
 
 class EngineJobs(ApiModel):

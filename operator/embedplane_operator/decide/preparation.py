@@ -65,7 +65,7 @@ def engine_stage(way: Way, source: SourceStatus, fetched: Mapping[str, Any], spa
     """Takes the engine that the store has, else builds one; exports first when the store has no export either."""
     try:
         if (found := fetched.get("engine")) and way.has(found.get("key")):
-            return Stage(engine=read_engine(way.model, way.settings, space_id, found))
+            return Stage(engine=read_engine(way.model, way.settings, space_id, found, way.texts))
         export_key = read_export_keys(fetched).get(engine_target(way.model, way.settings).export_format)
     except UnreadableAnswerError as error:
         return _unreadable(fetch_step(way, source.commit), error)
@@ -90,7 +90,8 @@ def engine_stage(way: Way, source: SourceStatus, fetched: Mapping[str, Any], spa
     try:
         set_aside += outcome.result.get("setAside") or ()
         answer = {**outcome.result, "setAside": set_aside or None}
-        return Stage(engine=read_engine(way.model, way.settings, space_id, answer), jobs=jobs, actions=actions)
+        engine = read_engine(way.model, way.settings, space_id, answer, way.texts)
+        return Stage(engine=engine, jobs=jobs, actions=actions)
     except UnreadableAnswerError as error:
         return _unreadable(step, error)
 

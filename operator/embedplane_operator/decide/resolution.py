@@ -119,10 +119,12 @@ def pinned_space(model: EmbeddingModel, live: Live | None) -> VectorSpaceStatus 
     return next((each for each in candidates if each and each.inputs == wanted), None)
 
 
-def known_engine(model: EmbeddingModel, settings: Settings, space_id: str, live: Live | None) -> EngineStatus | None:
-    """The engine as it was built for these very wishes."""
+def known_engine(
+    model: EmbeddingModel, settings: Settings, space_id: str, live: Live | None, texts: str | None = None
+) -> EngineStatus | None:
+    """The engine as it was built for these very wishes, and proven with these texts of the user's own."""
     candidates = (live.resolved.engine if live else None, model.status.engine)
-    wanted = engine_inputs(model, settings, space_id)
+    wanted = engine_inputs(model, settings, space_id, texts)
     return next((each for each in candidates if each and each.inputs == wanted), None)
 
 
@@ -140,10 +142,16 @@ def read_space(result: Mapping[str, Any], inputs: str) -> VectorSpaceStatus:
     return _read(VectorSpaceStatus, {**_part(result, "vectorSpace"), "inputs": inputs})
 
 
-def read_engine(model: EmbeddingModel, settings: Settings, space_id: str, result: Mapping[str, Any]) -> EngineStatus:
+def read_engine(
+    model: EmbeddingModel,
+    settings: Settings,
+    space_id: str,
+    result: Mapping[str, Any],
+    texts: str | None = None,
+) -> EngineStatus:
     """The engine from a build Job's result, or from what a fetch Job found in the store."""
     wishes: dict[str, Any] = {
-        "inputs": engine_inputs(model, settings, space_id),
+        "inputs": engine_inputs(model, settings, space_id, texts),
         "reason": engine_target(model, settings).reason,
     }
     if model.spec.engine.max_batch_tokens is not None:

@@ -10,12 +10,13 @@ from datetime import datetime
 
 from embedplane_operator.api.conditions import ConditionType, Reason
 from embedplane_operator.api.resolved import Resolved
-from embedplane_operator.api.status import SetAside, SourceStatus, VectorSpaceStatus
+from embedplane_operator.api.status import EngineStatus, SetAside, SourceStatus, VectorSpaceStatus
 from embedplane_operator.api.v1alpha1 import EmbeddingModel
 from embedplane_operator.decide.acceptance import spec_refusal, taken_name
 from embedplane_operator.decide.decision import Decision, Pinned
 from embedplane_operator.decide.dimensions import unavailable_dimensions, with_dimensions
 from embedplane_operator.decide.drift import with_drift
+from embedplane_operator.decide.own_texts import LOOK_AGAIN_TEXTS, has_own_texts, missing_texts
 from embedplane_operator.decide.preparation import engine_stage, source_stage
 from embedplane_operator.decide.progress import Progress, shared_jobs, stale_jobs
 from embedplane_operator.decide.repair import finished_repair, needed_repair
@@ -91,6 +92,8 @@ def _serve(progress: Progress) -> Decision:
         progress.checks.append(LOOK_AGAIN_ROLLOUT)
     if (keys := missing_api_keys(way.observed)) is not None:
         progress.checks.append(LOOK_AGAIN_BLOCKED)  # Secrets are not watched
+    if has_own_texts(way.observed):
+        progress.checks.append(LOOK_AGAIN_TEXTS)
     is_done = resolved is not None and serving.is_met
     leaving = stale_jobs(progress, is_done=is_done)
     old = live if not resolved or live is None or live.name == name else None
@@ -136,10 +139,9 @@ def _resolve(progress: Progress) -> tuple[Resolved | None, Pinned]:
     before = pinned_before(way.model, live)
     source, space = pinned_source(way.model, live), pinned_space(way.model, live)
     fetched = None
-    engine = known_engine(way.model, way.settings, space.base_id, live) if source and space else None
-    if engine and not way.has(engine.key):
-        engine = None
-    if source is None or space is None or engine is None:
+    unproven = missing_texts(way.observed)
+    engine = _usable_engine(way, space.base_id, live) if source and space and not unproven else None
+    if source is None or space is None or (engine is None and not unproven):
         stage = source_stage(way, source)
         progress.take(stage)
         if stage.finding or stage.source is None or stage.space is None:
@@ -156,6 +158,9 @@ def _resolve(progress: Progress) -> tuple[Resolved | None, Pinned]:
         _pend(progress, {ConditionType.VECTOR_SPACE_STABLE: refused})
         return None, before
     progress.findings[ConditionType.VECTOR_SPACE_STABLE] = met(Reason.UNCHANGED, f"the vector space is {space.id}")
+    if unproven:
+        _pend(progress, {ConditionType.ENGINE_READY: unproven})
+        return None, _pinned_so_far(before, source, space, live)
     if engine is None:
         stage = engine_stage(way, source, fetched or {}, space.base_id)
         progress.take(stage)
@@ -173,6 +178,12 @@ def _resolve(progress: Progress) -> tuple[Resolved | None, Pinned]:
     if missing_api_keys(way.observed):
         return None, _pinned_so_far(before, source, space, live)
     return Resolved(source, space, engine), Pinned(source, space, engine)
+
+
+def _usable_engine(way: Way, space_id: str, live: Live | None) -> EngineStatus | None:
+    """The engine of these wishes, unless servers could not load it."""
+    engine = known_engine(way.model, way.settings, space_id, live, way.texts)
+    return engine if engine and way.has(engine.key) else None
 
 
 def _pend(progress: Progress, ended_by: dict[ConditionType, Finding]) -> None:
@@ -198,7 +209,9 @@ def _same_engine(way: Way, live: Live | None) -> Resolved | None:
     """
     if live is None or live.resolved.source.inputs != source_inputs(way.model) or missing_api_keys(way.observed):
         return None
-    engine = known_engine(way.model, way.settings, live.resolved.vector_space.base_id, live)
+    if missing_texts(way.observed):
+        return None
+    engine = known_engine(way.model, way.settings, live.resolved.vector_space.base_id, live, way.texts)
     if engine is None or engine.key != live.resolved.engine.key or below_the_floor(way.model, engine):
         return None
     return live.resolved

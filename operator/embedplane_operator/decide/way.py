@@ -63,6 +63,11 @@ class Way:
         return max([*gone, *([self.lack.ended] if self.lack else [])], default=None)
 
     @property
+    def texts(self) -> str | None:
+        """Digest of the user's own texts, which engines are proven with as well."""
+        return self.observed.texts_digest
+
+    @property
     def lack(self) -> Lack | None:
         """Why the engine is built again."""
         return self.repair.lack if self.repair else None
@@ -74,27 +79,27 @@ class Way:
 
 def fetch_step(way: Way, commit: str | None) -> Step:
     """The fetch: of a pinned commit, or of what the user named."""
-    model, target = way.model, engine_target(way.model, way.settings).to_document()
+    model, target = way.model, engine_target(way.model, way.settings, way.texts).to_document()
     inputs = digest_of({"fetch": fetch_inputs(model), "engine": target})
     return Step(
         name=fetch_job_name(model, inputs),
         inputs=inputs,
         running=Reason.FETCH_RUNNING,
         doing="the source is being resolved and downloaded",
-        render=lambda request: render_fetch_job(model, way.settings, request, commit),
+        render=lambda request: render_fetch_job(model, way.settings, request, commit, way.texts),
         since=way.outdated,
     )
 
 
 def export_step(way: Way, digest: str) -> Step:
     """The export of a model in the store."""
-    inputs = export_inputs(way.model, way.settings, digest)
+    inputs = export_inputs(way.model, way.settings, digest, way.texts)
     return Step(
         name=export_job_name(inputs),
         inputs=inputs,
         running=Reason.EXPORT_RUNNING,
         doing="the graph and the reference vectors are being made",
-        render=lambda request: render_export_job(way.model, way.settings, request, digest),
+        render=lambda request: render_export_job(way.model, way.settings, request, digest, way.texts),
         since=way.outdated,
     )
 
@@ -104,7 +109,8 @@ def build_step(way: Way, export_key: str) -> Step:
 
     A build for a kind of machine is a Job of its own: one of another model may run on another kind.
     """
-    inputs, near = build_inputs(way.model, way.settings, export_key), way.lack.node if way.lack else None
+    inputs = build_inputs(way.model, way.settings, export_key, way.texts)
+    near = way.lack.node if way.lack else None
     if way.lack and way.lack.machine:
         inputs = digest_of({"build": inputs, "machine": way.lack.machine})
     return Step(
@@ -112,6 +118,6 @@ def build_step(way: Way, export_key: str) -> Step:
         inputs=inputs,
         running=Reason.BUILD_RUNNING,
         doing="the engine is being compiled, checked against the reference and measured",
-        render=lambda request: render_build_job(way.model, way.settings, request, export_key, near),
+        render=lambda request: render_build_job(way.model, way.settings, request, export_key, near, way.texts),
         since=way.lack.ended if way.lack else None,
     )

@@ -1,6 +1,6 @@
 """What `spec.accelerator` and `spec.engine` come to in this installation: the profile, the backend, the image. Pure."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from embedplane_operator.api.v1alpha1 import EmbeddingModel
@@ -22,6 +22,8 @@ class EngineTarget:
     reason: str
     """Why this backend, for status.engine.reason."""
     gpu: AcceleratorProfile | None = None
+    texts: str | None = None
+    """Digest of the user's own texts that it is proven with."""
 
     @property
     def export_format(self) -> ExportFormat:
@@ -33,6 +35,8 @@ class EngineTarget:
         document: dict[str, Any] = {"backend": self.backend, "precision": self.precision}
         if self.gpu:
             document["gpu"] = {"name": self.gpu.gpu_name, "computeCapability": self.gpu.compute_capability}
+        if self.texts is not None:
+            document["texts"] = self.texts
         return document
 
 
@@ -53,8 +57,12 @@ def profile_of(model: EmbeddingModel, settings: Settings) -> AcceleratorProfile 
     return settings.accelerator_profiles[name]
 
 
-def engine_target(model: EmbeddingModel, settings: Settings) -> EngineTarget:
+def engine_target(model: EmbeddingModel, settings: Settings, texts: str | None = None) -> EngineTarget:
     """Return what the model's engine is built for. Raises `UnknownAcceleratorError`."""
+    return replace(_hardware_target(model, settings), texts=texts)
+
+
+def _hardware_target(model: EmbeddingModel, settings: Settings) -> EngineTarget:
     profile = profile_of(model, settings)
     wanted, precision = model.spec.engine.backend, model.spec.engine.precision
     if wanted != "auto":

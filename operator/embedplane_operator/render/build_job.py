@@ -14,16 +14,21 @@ from embedplane_operator.settings import Settings
 
 
 def render_build_job(
-    model: EmbeddingModel, settings: Settings, request: JobRequest, export_key: str, near: str | None = None
+    model: EmbeddingModel,
+    settings: Settings,
+    request: JobRequest,
+    export_key: str,
+    near: str | None = None,
+    texts: str | None = None,
 ) -> Manifest:
     """Return the build Job of an export; every model that waits for it is an owner.
 
-    `near` is the node of a server that found no engine for its kind of machine.
+    `near` is the node of a server that found no engine for its kind of machine, `texts` the digest of the user's own.
     """
     engine = model.spec.engine
     environment = {
         "EMBEDPLANE_EXPORT_KEY": export_key,
-        "EMBEDPLANE_ENGINE": json.dumps(engine_target(model, settings).to_document(), sort_keys=True),
+        "EMBEDPLANE_ENGINE": json.dumps(engine_target(model, settings, texts).to_document(), sort_keys=True),
         "EMBEDPLANE_MINIMUM_COSINE": str(engine.conformance.minimum_cosine),
         "EMBEDPLANE_THREADS": str(threads_for(model.spec.resources)),
     }

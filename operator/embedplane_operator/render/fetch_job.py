@@ -24,12 +24,19 @@ SECRET_FOLDER = "/var/run/secrets/embedplane/source"  # noqa: S105 -- a path, no
 
 
 def render_fetch_job(
-    model: EmbeddingModel, settings: Settings, request: JobRequest, pinned_commit: str | None
+    model: EmbeddingModel,
+    settings: Settings,
+    request: JobRequest,
+    pinned_commit: str | None,
+    texts: str | None = None,
 ) -> Manifest:
-    """Return the fetch Job; with a pinned commit it fetches that, whatever the revision names by now."""
+    """Return the fetch Job; with a pinned commit it fetches that, whatever the revision names by now.
+
+    `texts` is the digest of the user's own texts.
+    """
     wishes = {
         "EMBEDPLANE_OVERRIDES": json.dumps(overrides_of(model), sort_keys=True),
-        "EMBEDPLANE_ENGINE": json.dumps(engine_target(model, settings).to_document(), sort_keys=True),
+        "EMBEDPLANE_ENGINE": json.dumps(engine_target(model, settings, texts).to_document(), sort_keys=True),
     }
     container = source_container(model, settings, FETCH, pinned_commit)
     container = replace(container, environment={**container.environment, **wishes})

@@ -4,12 +4,14 @@ Only wishes that change the outcome go in, written out field by field: no image,
 version of Embedplane might add. So an upgrade, or another CPU limit, resolves and builds nothing again.
 """
 
+import base64
 import hashlib
 import json
 from typing import Any
 
 from embedplane_operator.api.base import manifest_of
 from embedplane_operator.api.v1alpha1 import EmbeddingModel
+from embedplane_operator.kinds import Manifest
 from embedplane_operator.render.accelerator import engine_target, profile_of
 from embedplane_operator.render.names import ANNOTATION_RESOLVE
 from embedplane_operator.settings import Settings
@@ -19,6 +21,13 @@ def digest_of(document: Any) -> str:  # noqa: ANN401 -- any JSON document
     """Return the sha256 of the canonical JSON of a document, in hex."""
     canonical = json.dumps(document, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
     return hashlib.sha256(canonical.encode()).hexdigest()
+
+
+def digest_of_texts(config_map: Manifest) -> str:
+    """Return the digest of a ConfigMap's content, as docs/contract.md has it."""
+    contents = {key: value.encode() for key, value in (config_map.get("data") or {}).items()}
+    contents |= {key: base64.b64decode(value) for key, value in (config_map.get("binaryData") or {}).items()}
+    return digest_of({key: hashlib.sha256(content).hexdigest() for key, content in contents.items()})
 
 
 def source_inputs(model: EmbeddingModel) -> str:
@@ -46,44 +55,43 @@ def fetch_inputs(model: EmbeddingModel) -> str:
     return digest_of({"source": _source_wishes(model), "overrides": overrides_of(model)})
 
 
-def engine_inputs(model: EmbeddingModel, settings: Settings, vector_space_id: str) -> str:
+def engine_inputs(model: EmbeddingModel, settings: Settings, vector_space_id: str, texts: str | None = None) -> str:
     """Return the hash that a published engine belongs to: while it is the same, nothing is built.
 
     It is `status.engine.inputs`. It holds the wish (`auto`), not what this version of Embedplane makes of it. The
-    cosine floor is not in it: another floor is compared with what the engine proved, instead of built for.
+    cosine floor is not in it: another floor is compared with what the engine proved, instead of built for. The digest
+    of the user's own texts is, where there are such: other texts have to be proven.
     """
     profile = profile_of(model, settings)
     gpu = {"name": profile.gpu_name, "computeCapability": profile.compute_capability} if profile else None
     engine = model.spec.engine
-    return digest_of(
-        {
-            "vectorSpace": vector_space_id,
-            "backend": engine.backend,
-            "precision": engine.precision,
-            "maxBatchTokens": engine.max_batch_tokens,
-            "gpu": gpu,
-        }
-    )
+    wishes = {
+        "vectorSpace": vector_space_id,
+        "backend": engine.backend,
+        "precision": engine.precision,
+        "maxBatchTokens": engine.max_batch_tokens,
+        "gpu": gpu,
+    }
+    return digest_of(_with_texts(wishes, texts))
 
 
-def export_inputs(model: EmbeddingModel, settings: Settings, model_digest: str) -> str:
+def export_inputs(model: EmbeddingModel, settings: Settings, model_digest: str, texts: str | None = None) -> str:
     """Return the hash that names the export Job."""
-    return digest_of(
-        {
-            "model": model_digest,
-            "overrides": overrides_of(model),
-            "format": engine_target(model, settings).export_format,
-        }
-    )
+    made_of = {
+        "model": model_digest,
+        "overrides": overrides_of(model),
+        "format": engine_target(model, settings).export_format,
+    }
+    return digest_of(_with_texts(made_of, texts))
 
 
-def build_inputs(model: EmbeddingModel, settings: Settings, export_key: str) -> str:
+def build_inputs(model: EmbeddingModel, settings: Settings, export_key: str, texts: str | None = None) -> str:
     """Return the hash that names the build Job."""
     engine = model.spec.engine
     return digest_of(
         {
             "export": export_key,
-            "engine": engine_target(model, settings).to_document(),
+            "engine": engine_target(model, settings, texts).to_document(),
             "maxBatchTokens": engine.max_batch_tokens,
             "minimumCosine": engine.conformance.minimum_cosine,
         }
@@ -96,6 +104,11 @@ def overrides_of(model: EmbeddingModel) -> dict[str, Any]:
     Without `dimensions`: servers cut what engines compute, so no Job has to know.
     """
     return {name: value for name, value in manifest_of(model.spec.embedding).items() if name != "dimensions"}
+
+
+def _with_texts(document: dict[str, Any], texts: str | None) -> dict[str, Any]:
+    """Return a document with the digest of the user's own texts; without any it is what it always was."""
+    return document if texts is None else {**document, "texts": texts}
 
 
 def _source_wishes(model: EmbeddingModel) -> dict[str, Any]:

@@ -6,7 +6,14 @@ from typing import Any
 import pytest
 
 from embedplane_operator.render.accelerator import UnknownAcceleratorError, engine_target
-from embedplane_operator.render.inputs import build_inputs, engine_inputs, export_inputs, fetch_inputs, source_inputs
+from embedplane_operator.render.inputs import (
+    build_inputs,
+    digest_of_texts,
+    engine_inputs,
+    export_inputs,
+    fetch_inputs,
+    source_inputs,
+)
 from tests.support.rendering import SPACE, model_of, settings_of
 
 HUB: dict[str, Any] = {"source": {"huggingFace": {"repo": "a/b"}}}
@@ -22,6 +29,30 @@ def hashes(spec: dict[str, Any], settings: dict[str, Any] | None = None, **metad
         "build": build_inputs(model, installation, "export"),
         "engine": engine_inputs(model, installation, SPACE),
     }
+
+
+def test_own_texts_make_other_engines_and_none_leave_every_hash_as_it_was() -> None:
+    model, installation = model_of(copy.deepcopy(HUB)), settings_of()
+    without = hashes(copy.deepcopy(HUB))
+    assert engine_inputs(model, installation, SPACE, None) == without["engine"]
+    assert engine_target(model, installation).to_document() == {"backend": "openvino", "precision": "auto"}
+    for digest in ("a" * 64, "b" * 64):
+        found = {
+            export_inputs(model, installation, "digest", digest),
+            build_inputs(model, installation, "export", digest),
+            engine_inputs(model, installation, SPACE, digest),
+        }
+        assert found.isdisjoint(without.values())
+    assert engine_target(model, installation, "a" * 64).to_document()["texts"] == "a" * 64
+
+
+def test_the_digest_is_of_every_key_and_of_nothing_else() -> None:
+    plain = {"data": {"a": "one\ntwo", "b": "three"}}
+    digest = digest_of_texts(plain)
+    assert digest_of_texts({**plain, "metadata": {"labels": {"x": "y"}}}) == digest
+    assert digest_of_texts({"data": {"a": "one\ntwo"}, "binaryData": {"b": "dGhyZWU="}}) == digest
+    others = ({"data": {"a": "one\ntwo", "c": "three"}}, {"data": {"a": "one\ntwo", "b": "three\n"}}, {})
+    assert len({digest, *map(digest_of_texts, others)}) == 4
 
 
 def changed(spec: dict[str, Any], settings: dict[str, Any] | None = None, **metadata: Any) -> set[str]:
