@@ -102,6 +102,7 @@ class FakeEngine:
         self.dimensions = dimensions
         self.token_dimensions = token_dimensions
         self.parallel = parallel
+        self.row_tokens: int | None = None
         self.batches: list[Batch] = []
         self.threads: set[int] = set()
         self.fails_on: set[int] | None = None

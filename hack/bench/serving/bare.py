@@ -4,10 +4,12 @@
 what a server adds - HTTP, JSON, tokenisation, queue - is the difference.
 """
 
+import asyncio
 import json
 import statistics
 import sys
 import time
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -16,6 +18,8 @@ import torch
 
 from embedplane_server.engines.base import Batch, Engine
 from embedplane_server.engines.load import load_engine
+from embedplane_server.scheduling.waiting import Waiting
+from embedplane_server.scheduling.work import Lane, Work
 
 BATCH_TOKENS = 768
 ROWS, INNER = 2048, 1536
@@ -36,18 +40,22 @@ def gigaflops(seconds: float) -> float:
 
 
 def tokens_per_second(engine: Engine, lengths: list[int], seconds: float) -> float:
-    """Return the engine's speed on texts of these lengths, in batches of about one length."""
-    batches: list[list[list[int]]] = [[]]
-    for length in sorted(lengths):
-        if (len(batches[-1]) + 1) * length > BATCH_TOKENS and batches[-1]:
-            batches.append([])
-        batches[-1].append([1] * length)
+    """Return the engine's speed on texts of these lengths, in the batches that the queue makes of them."""
+    batches = list(_batches(engine, lengths))
     started, tokens = time.perf_counter(), 0
     with ThreadPoolExecutor(getattr(engine, "parallel", 1)) as threads:
         while time.perf_counter() - started < seconds or not tokens:
             list(threads.map(lambda ids: engine.embed(Batch(ids)), batches))
             tokens += sum(lengths)
     return tokens / (time.perf_counter() - started)
+
+
+def _batches(engine: Engine, lengths: list[int]) -> Iterator[list[Sequence[int]]]:
+    future = asyncio.new_event_loop().create_future()
+    waiting = Waiting(engine.row_tokens)
+    waiting.add(Work([[1] * length for length in lengths], Lane.BULK, 0.0, future), 1.0)
+    while units := waiting.take(BATCH_TOKENS):
+        yield [unit.token_ids for unit in units]
 
 
 def lone_milliseconds(engine: Engine, lengths: list[int]) -> float:

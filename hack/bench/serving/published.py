@@ -28,7 +28,8 @@ class Engine:
 
 def publish(model: Model, precision: str, minimum_cosine: float, max_batch_tokens: int | None) -> Engine:
     """Return a model's engine; what the store has already is not made again."""
-    store = cache() / "store"
+    # Keys stay while graphs take another form: a store of before would be measured as it was.
+    store = cache() / "store-of-rows"
     settings = {"STORE": store.as_uri(), "ENGINE": json.dumps({"backend": "openvino", "precision": precision})}
     overrides = json.dumps({"maxSequenceLength": WINDOW})
     source = json.dumps({"path": str(model.folder)})

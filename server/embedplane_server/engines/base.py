@@ -83,6 +83,14 @@ class Engine(Protocol):
         """Length of each vector of a token; None: the engine has none."""
         ...
 
+    @property
+    def row_tokens(self) -> int | None:
+        """Texts of at most half of so many tokens cost least in batches that fill rows of that length, in their order.
+
+        None: texts cost least beside others of their own length.
+        """
+        ...
+
     def embed(self, batch: Batch) -> Vectors:
         """Return vectors of shape `[len(batch.token_ids), dimensions]`, in the batch's order.
 

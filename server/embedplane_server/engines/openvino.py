@@ -1,10 +1,10 @@
-"""The OpenVINO engine for CPUs: padded batches in a dynamic-shape graph, float32 vectors out.
+"""The OpenVINO engine for CPUs: packed or padded batches in a dynamic-shape graph, float32 vectors out.
 
 Two streams of one thread do more than one stream of two: nothing waits for the slower half of each layer. So batches
 run side by side, one a stream, and only a batch that is alone gets a graph that spreads over all threads.
 
-Lengths are padded to a grid, because every new input shape costs OpenVINO 5 to 15 ms once. Compiling is all there is to
-loading; proving and measuring an engine is in `builders`.
+A graph tells by its inputs whether it takes packed rows (`packing.py`) or one text a row (`padding.py`). Compiling is
+all there is to loading; proving and measuring an engine is in `builders`.
 """
 
 from collections.abc import Sequence
@@ -18,7 +18,9 @@ import numpy as np
 import openvino
 from numpy.typing import NDArray
 
-from embedplane_server.engines.base import Batch, PromptedIds, TypedIds, Vectors
+from embedplane_server.engines.base import Batch, Vectors
+from embedplane_server.engines.packing import PLACES, ROW, packed
+from embedplane_server.engines.padding import padded, padded_length, padded_types, pooling_mask
 from embedplane_server.errors import EngineError
 
 _PRECISION_HINTS = {"float32": "f32", "bfloat16": "bf16"}
@@ -81,20 +83,23 @@ class CompiledOutput:
             self._whole = SimpleQueue()
             self._whole.put(options.compile(core, model, 1)[0])
         self._takes = {name for tensor in model.inputs for name in tensor.get_names()}
+        self.takes_rows = PLACES in self._takes
         self.dimensions = _width(model.output(0))
 
     def run(self, batch: Batch) -> NDArray[np.float32]:
-        """Return the output for a batch, computed by the next free stream."""
-        inputs = self._padded(batch.token_ids)
+        """Return the output for a batch, one row a text, computed by the next free stream."""
+        inputs = self._inputs(batch.token_ids)
         requests = self._whole if batch.alone else self._streams
         request = requests.get()
         try:
             request.infer(inputs, share_inputs=True)
-            return np.array(request.get_output_tensor(0).data, dtype=np.float32)
+            return np.array(request.get_output_tensor(0).data[: len(batch.token_ids)], dtype=np.float32)
         finally:
             requests.put(request)
 
-    def _padded(self, token_ids: Sequence[Sequence[int]]) -> dict[str, Any]:
+    def _inputs(self, token_ids: Sequence[Sequence[int]]) -> dict[str, NDArray[np.int64]]:
+        if self.takes_rows:
+            return packed(token_ids)
         inputs = padded(token_ids)
         if TYPE_IDS in self._takes:
             inputs[TYPE_IDS] = padded_types(token_ids)
@@ -129,6 +134,10 @@ class OpenVinoEngine:
     def parallel(self) -> int:
         return self._options.streams
 
+    @property
+    def row_tokens(self) -> int | None:
+        return ROW if self._vectors.takes_rows else None
+
     def embed(self, batch: Batch) -> Vectors:
         """Return the vectors of texts, or those of their tokens without what was padded."""
         try:
@@ -154,38 +163,3 @@ class OpenVinoEngine:
         """Drop requests and graphs."""
         self._tokens = None
         del self._vectors
-
-
-def padded_length(length: int) -> int:
-    """Return the length on the grid: steps of 2 up to 32 tokens, of 8 up to 64, of 16 up to 256, of 32 above."""
-    step = 2 if length <= 32 else 8 if length <= 64 else 16 if length <= 256 else 32
-    return -(-length // step) * step
-
-
-def padded(token_ids: Sequence[Sequence[int]]) -> dict[str, Any]:
-    """Return ids and mask as rectangles; what lies beyond a text is 0 in both."""
-    shape = (len(token_ids), padded_length(max(len(ids) for ids in token_ids)))
-    input_ids = np.zeros(shape, dtype=np.int64)
-    attention_mask = np.zeros(shape, dtype=np.int64)
-    for row, ids in enumerate(token_ids):
-        input_ids[row, : len(ids)] = ids
-        attention_mask[row, : len(ids)] = 1
-    return {"input_ids": input_ids, "attention_mask": attention_mask}
-
-
-def padded_types(token_ids: Sequence[Sequence[int]]) -> NDArray[np.int64]:
-    """Return the types of the tokens as a rectangle; a text alone is all 0."""
-    type_ids = np.zeros((len(token_ids), padded_length(max(len(ids) for ids in token_ids))), dtype=np.int64)
-    for row, ids in enumerate(token_ids):
-        if isinstance(ids, TypedIds):
-            type_ids[row, : len(ids)] = ids.type_ids
-    return type_ids
-
-
-def pooling_mask(token_ids: Sequence[Sequence[int]], attention_mask: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Return the mask of the tokens that are pooled: all of a text but those of a prompt before it."""
-    mask = attention_mask.copy()
-    for row, ids in enumerate(token_ids):
-        if isinstance(ids, PromptedIds):
-            mask[row, : ids.left_out] = 0
-    return mask

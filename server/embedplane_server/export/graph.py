@@ -61,16 +61,19 @@ class WholeChain(torch.nn.Module):
 
 def trace(modules: Iterable[torch.nn.Module], signature: Signature) -> torch.export.ExportedProgram:
     """Trace the chain for any number of texts of any length."""
-    auto = torch.export.Dim.AUTO
     ids = torch.randint(1, 100, (2, 16))
     ones = torch.ones_like(ids)
     examples = {"input_ids": ids, "attention_mask": ones, TYPE_IDS: torch.zeros_like(ids), POOLING_MASK: ones.clone()}
-    arguments = tuple(examples[name] for name in signature.inputs)
+    return traced(WholeChain(modules, signature), tuple(examples[name] for name in signature.inputs))
+
+
+def traced(chain: torch.nn.Module, arguments: tuple[torch.Tensor, ...]) -> torch.export.ExportedProgram:
+    """Trace a chain that takes `*inputs`, all of them rectangles of any size."""
+    auto = torch.export.Dim.AUTO
     shapes = (tuple({0: auto, 1: auto} for _ in arguments),)
     try:
         with torch.no_grad():
-            chain = WholeChain(modules, signature).eval()
-            return torch.export.export(chain, arguments, dynamic_shapes=shapes, strict=False)
+            return torch.export.export(chain.eval(), arguments, dynamic_shapes=shapes, strict=False)
     except Exception as error:  # torch.export raises errors of many unrelated kinds
         raise unsupported_model(f"torch.export cannot trace the model: {_cause(error)}") from error
 

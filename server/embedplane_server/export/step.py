@@ -9,10 +9,12 @@ from pathlib import Path
 from typing import TypeVar
 
 import torch
+from sentence_transformers import SentenceTransformer
 
+from embedplane_server.builders.conformance import load_references
 from embedplane_server.builders.machine import usable_cpus
 from embedplane_server.errors import TransientError, TransientReason
-from embedplane_server.export import graph, reference
+from embedplane_server.export import graph, packing, reference
 from embedplane_server.export.manifest import (
     ONNX_GRAPH,
     OPENVINO_GRAPH,
@@ -27,7 +29,7 @@ from embedplane_server.export.proofs import Prover, prover
 from embedplane_server.model import ModelDescription, describe
 from embedplane_server.progress import Progress
 from embedplane_server.results import ExportResult, set_aside_results
-from embedplane_server.settings import ExportSettings
+from embedplane_server.settings import ExportFormat, ExportSettings
 from embedplane_server.sources import ModelAbout, model_entry
 from embedplane_server.store import Store, files_below, open_store
 
@@ -120,14 +122,7 @@ def _make_own_references(order: Order, texts: list[OwnText], folder: Path, progr
 def _make(order: Order, folder: Path, progress: Progress) -> ExportManifest:
     proofs = _load(order, folder, progress)
     texts = proofs.golden(folder)
-    progress.say("tracing the module chain")
-    signature = reference.signature_of(proofs.model, order.settings.format)
-    program = graph.trace(proofs.model, signature)
-    progress.say(f"writing the {order.settings.format} graph")
-    if order.settings.format == "openvino":
-        graph.write_openvino(program, signature, folder / OPENVINO_GRAPH)
-    else:
-        graph.write_onnx(program, signature, folder / ONNX_GRAPH)
+    _write_graph(proofs.model, order.settings.format, folder, progress)
     return ExportManifest(
         key=order.key,
         format=order.settings.format,
@@ -138,3 +133,20 @@ def _make(order: Order, folder: Path, progress: Progress) -> ExportManifest:
         texts=texts,
         versions={name: version(name) for name in _LIBRARIES},
     )
+
+
+def _write_graph(model: reference.Model, format: ExportFormat, folder: Path, progress: Progress) -> None:  # noqa: A002 -- the word of docs/contract.md
+    signature = reference.signature_of(model, format)
+    chain = None
+    # Pooling that leaves a prompt out takes a mask of its own, which the chain for rows has not.
+    if signature == graph.EMBEDDING_WITH_TOKENS and isinstance(model, SentenceTransformer):
+        progress.say("looking whether texts can share rows")
+        chain = packing.packed_chain(model, signature.outputs, load_references(folder).token_ids)
+    progress.say("tracing the module chain" if chain is None else "tracing the module chain for packed rows")
+    program = graph.trace(model, signature) if chain is None else packing.trace(chain)
+    signature = signature if chain is None else packing.signature_of(signature.outputs)
+    progress.say(f"writing the {format} graph")
+    if format == "openvino":
+        graph.write_openvino(program, signature, folder / OPENVINO_GRAPH)
+    else:
+        graph.write_onnx(program, signature, folder / ONNX_GRAPH)

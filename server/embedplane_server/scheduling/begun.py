@@ -23,6 +23,12 @@ class Begun:
         """Tokens that requests asked for."""
         return sum(len(ids) for ids in self.batch.token_ids[: len(self.units)])
 
+    def padding(self, row_tokens: int | None) -> int:
+        """Return the tokens that are computed for nothing: what the inputs lack of the longest, or of whole rows."""
+        if row_tokens is not None and 2 * self.batch.longest <= row_tokens:
+            return -self.tokens % row_tokens
+        return self.batch.longest * len(self.units) - self.tokens
+
     @property
     def works(self) -> list[Work]:
         """The requests that the inputs are of."""

@@ -54,7 +54,7 @@ class Scheduler:
         self._probe: Probe | None = None
         self._busy = BusyTime()
         self._taking = threading.Lock()
-        self._waiting = Waiting()  # touched with `_taking` held
+        self._waiting = Waiting(engine.row_tokens)  # touched with `_taking` held
         self._threads = [
             threading.Thread(target=self._run, args=(number,), name=f"engine-{number}", daemon=True)
             for number in range(engine.parallel)
@@ -277,7 +277,7 @@ class Scheduler:
             if self._probe is not None:
                 self._arrived.notify()  # a thread that waits may find the engine idle now
         if inputs:  # what nobody asked for is not counted
-            padding = begun.batch.longest * inputs - tokens
+            padding = begun.padding(self._engine.row_tokens)
             self._observer.batch(BatchReport(tokens, padding, inputs, seconds, outcome))
 
     def _answer(self, begun: Begun, vectors: Vectors) -> None:

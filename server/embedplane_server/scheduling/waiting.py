@@ -2,12 +2,14 @@
 
 Within a lane every input is due when its request would reach it if it had the engine to itself. The most overdue
 input starts the next batch, so requests share the engine and nothing starves: whatever arrives later is due
-later. The batch is filled with inputs of about the same length, so that little padding is computed.
+later. The batch is filled with inputs of about the same length, so that little padding is computed. Where an engine
+lays short inputs into rows one after the other, a batch of them is as many whole rows as the budget has.
 """
 
 from bisect import bisect_left, insort
 from heapq import heapify, heappop, heappush
 from itertools import count
+from math import inf
 
 from embedplane_server.scheduling.work import Lane, Unit, Work
 
@@ -26,7 +28,9 @@ INTERACTIVE_BATCHES_PER_BULK_BATCH = 3
 class WaitingLane:
     """The waiting inputs of one lane, by length (rounded up to a step) and due time."""
 
-    def __init__(self) -> None:
+    def __init__(self, row_tokens: int | None = None) -> None:
+        self._row = row_tokens or 0
+        self._shortest_padded = self._row // 2 + 1
         self._by_length: dict[int, list[tuple[float, int, Unit]]] = {}
         self._lengths: list[int] = []
         self._sequence = count()
@@ -36,7 +40,7 @@ class WaitingLane:
         before = 0
         for index, ids in enumerate(work.token_ids):
             due = work.arrived + min(before / tokens_per_second, MAX_SPREAD_SECONDS)
-            heappush(self._at(_stepped(len(ids))), (due, next(self._sequence), Unit(work, index)))
+            heappush(self._at(self._stepped(len(ids))), (due, next(self._sequence), Unit(work, index)))
             before += len(ids)
 
     def __bool__(self) -> bool:
@@ -61,12 +65,40 @@ class WaitingLane:
         start = self._most_overdue()
         if start is None:
             return []
+        if start < self._shortest_padded and self._row <= max_tokens:
+            return self._rows(start, max_tokens // self._row)
         taken = [self._pop(start)]
         longest = tokens = start
         while (length := self._next_length(longest, tokens, len(taken), max_tokens)) is not None:
             taken.append(self._pop(length))
             longest, tokens = max(longest, length), tokens + length
         return taken
+
+    def _rows(self, start: int, rows: int) -> list[Unit]:
+        """Remove and return short inputs that fill so many rows, one row after the other."""
+        taken: list[Unit] = []
+        for _ in range(rows):
+            room = self._row
+            length = start if not taken else self._most_overdue(self._shortest_padded)
+            while length is not None:
+                taken.append(self._pop(length))
+                room -= length
+                length = self._next_in_row(room)
+        return taken
+
+    def _next_in_row(self, room: int) -> int | None:
+        """Return the most overdue length while there is much room, then those that fill it, None when none fits."""
+        fitting = self._lengths[: bisect_left(self._lengths, min(room + 1, self._shortest_padded))]
+        if not fitting:
+            return None
+        if room > 2 * fitting[-1]:
+            return self._most_overdue(self._shortest_padded)
+        return next((length for length in reversed(fitting) if self._fills(room, length)), fitting[-1])
+
+    def _fills(self, room: int, length: int) -> bool:
+        """Tell whether an input of this length fills the room, alone or with one other."""
+        rest = room - length
+        return rest == 0 or (rest in self._by_length and (rest != length or len(self._by_length[rest]) > 1))
 
     def _at(self, length: int) -> list[tuple[float, int, Unit]]:
         if length not in self._by_length:
@@ -89,8 +121,8 @@ class WaitingLane:
             del self._lengths[bisect_left(self._lengths, length)]
         return bool(heap)
 
-    def _most_overdue(self) -> int | None:
-        alive = [length for length in list(self._lengths) if self._tidy(length)]
+    def _most_overdue(self, below: float = inf) -> int | None:
+        alive = [length for length in list(self._lengths) if length < below and self._tidy(length)]
         return min(alive, key=lambda length: self._by_length[length][0][:2], default=None)
 
     def _next_length(self, longest: int, tokens: int, inputs: int, max_tokens: int) -> int | None:
@@ -104,17 +136,19 @@ class WaitingLane:
                 return length
         return None
 
-
-def _stepped(length: int) -> int:
-    step = FINE_LENGTH_STEP if length <= FINE_UNTIL else LENGTH_STEP
-    return -(-length // step) * step
+    def _stepped(self, length: int) -> int:
+        if length < self._shortest_padded:
+            return length
+        step = FINE_LENGTH_STEP if length <= FINE_UNTIL else LENGTH_STEP
+        return -(-length // step) * step
 
 
 class Waiting:
     """Both lanes. Interactive inputs go first; bulk inputs keep a share of the batches."""
 
-    def __init__(self) -> None:
-        self._lanes = {lane: WaitingLane() for lane in Lane}
+    def __init__(self, row_tokens: int | None = None) -> None:
+        self._row_tokens = row_tokens
+        self._lanes = {lane: WaitingLane(row_tokens) for lane in Lane}
         self._interactive_in_a_row = 0
 
     def add(self, work: Work, tokens_per_second: float) -> None:
@@ -133,7 +167,7 @@ class Waiting:
 
     def clear(self) -> None:
         """Forget what ended before its turn came; called when nothing else waits."""
-        self._lanes = {lane: WaitingLane() for lane in Lane}
+        self._lanes = {lane: WaitingLane(self._row_tokens) for lane in Lane}
 
     def take(self, max_tokens: int) -> list[Unit]:
         """Remove and return the next batch; empty when nothing waits."""

@@ -3,7 +3,8 @@
 import pytest
 
 from embedplane_server.engines.base import TypedIds
-from embedplane_server.engines.openvino import OpenVinoOptions, padded, padded_length, padded_types
+from embedplane_server.engines.openvino import OpenVinoOptions
+from embedplane_server.engines.padding import padded, padded_length, padded_types
 
 
 @pytest.mark.parametrize(

@@ -285,6 +285,16 @@ async def test_padding_is_reported(scheduler, ledger):
     assert [(report.tokens, report.padding_tokens, report.inputs) for report in ledger.reports] == [(14, 6, 2)]
 
 
+async def test_padding_of_texts_that_share_rows_is_what_the_rows_lack(engine, ledger):
+    engine.row_tokens = 64
+    scheduler = Scheduler(engine, LIMITS, ledger, expected_tokens_per_second=100)
+    scheduler.start()
+    await scheduler.embed([[1] * 30, [1] * 20])
+    await scheduler.embed([[1] * 40])
+    await asyncio.to_thread(scheduler.close)
+    assert [(report.tokens, report.padding_tokens) for report in ledger.reports] == [(50, 14), (40, 0)]
+
+
 async def test_lanes_follow_the_size_of_the_request(scheduler, engine):
     await hold_engine(engine, scheduler)
     tasks = [await started(scheduler, texts(4, 5)), await started(scheduler, texts(5, 5))]
