@@ -5,6 +5,7 @@ It takes the way of any model from the export on: `build` proves and publishes i
 
 import asyncio
 import io
+import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,7 +19,7 @@ from embedplane_server.builders.machine import machine_class
 from embedplane_server.builders.manifest import engine_entry
 from embedplane_server.builders.step import build
 from embedplane_server.engines.base import Vectors
-from embedplane_server.export.manifest import OPENVINO_GRAPH, TOKENIZER, ExportManifest, export_entry
+from embedplane_server.export.manifest import GOLDEN_TEXTS, OPENVINO_GRAPH, TOKENIZER, ExportManifest, export_entry
 from embedplane_server.model import ModelDescription
 from embedplane_server.progress import Progress
 from embedplane_server.results import BuildResult
@@ -92,7 +93,9 @@ class SmallModel:
         folder = self.root.parent / "export"
         folder.mkdir(exist_ok=True)
         write_graph(folder / OPENVINO_GRAPH)
-        save_references(folder, references())
+        golden = references()
+        save_references(folder, golden)
+        (folder / GOLDEN_TEXTS).write_text(json.dumps([f"text {row}" for row in range(len(golden.token_ids))]))
         word_tokenizer().save(str(folder / TOKENIZER))
         about = ExportManifest(
             key=KEY,
