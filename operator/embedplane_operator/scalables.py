@@ -19,9 +19,9 @@ from embedplane_operator.render.names import (
     LABEL_INSTALLATION,
     LABEL_MANAGED_BY,
     LABEL_MODEL,
-    LABEL_VECTOR_SPACE,
     MANAGED_BY,
     SERVER,
+    served_space,
 )
 from embedplane_operator.settings import Settings
 from embedplane_operator.workqueue import Key
@@ -71,7 +71,7 @@ def _scalable(model: Manifest | None, deployment: Manifest, settings: Settings) 
     return Scalable(
         namespace=metadata["namespace"],
         model=parsed.metadata.name,
-        vector_space=str(metadata["labels"].get(LABEL_VECTOR_SPACE, "")),
+        vector_space=served_space(deployment),
         deployment=metadata["name"],
         replicas=replicas,
         ready_replicas=int(status.get("readyReplicas") or 0),

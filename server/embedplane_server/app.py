@@ -87,7 +87,8 @@ def create_app(
 ) -> Application:
     """Return the application around an engine that was checked and warmed; with its proof it is checked again."""
     served = ServedModel(settings.model_name, settings.served_model_names, manifest)
-    metrics = _metrics(served)
+    policy = serving_policy(settings, manifest.description)
+    metrics = _metrics(served, policy)
     limits = ServedLimits(
         _request_limits(settings, manifest), queue_limits(settings, manifest), tokenizer_threads=TOKENIZER_THREADS
     )
@@ -109,7 +110,6 @@ def create_app(
         scheduler.close()
         tokenizers.shutdown(wait=False, cancel_futures=True)
 
-    policy = serving_policy(settings, manifest.description)
     embedder = Embedder(tokenizer, scheduler, limits.request, policy, tokenizers)
     info = served_info(served, policy, limits)
     keys = ApiKeys(settings.api_keys_files) if settings.api_keys_files else None
@@ -213,9 +213,9 @@ def queue_limits(settings: ServeSettings, manifest: EngineManifest) -> Limits:
     )
 
 
-def _metrics(served: ServedModel) -> Metrics:
-    manifest = served.manifest
-    metrics = Metrics(Identity(served.name, served.description.vector_space), served.description.task)
+def _metrics(served: ServedModel, policy: Policy) -> Metrics:
+    manifest, space = served.manifest, policy.matryoshka.space_name(policy.matryoshka.default)
+    metrics = Metrics(Identity(served.name, space), served.description.task)
     metrics.describe_engine(
         {
             "backend": manifest.backend,

@@ -98,7 +98,7 @@ def every_manifest(model: EmbeddingModel, settings: Settings) -> list[Manifest]:
     """Return all that Embedplane makes for a model, in the order in which it comes into being."""
     pinned = resolved()
     pinned = replace(pinned, vector_space=with_dimensions(pinned.vector_space, model.spec.embedding.dimensions))
-    space = pinned.vector_space.base_id
+    space = pinned.vector_space.id
     texts = "9" * 64 if model.spec.engine.conformance.texts_from else None
     export = export_inputs(model, settings, pinned.source.digest, texts)
     build = build_inputs(model, settings, "export-key", texts)

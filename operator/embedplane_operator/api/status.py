@@ -85,7 +85,7 @@ class VectorSpaceStatus(ApiModel):
 
     @property
     def base_id(self) -> str:
-        """The identity of the model's own vectors, which labels, engines and metrics carry."""
+        """The identity of the model's own vectors, which engines are of: servers cut what those compute."""
         return self.id.partition(";")[0]
 
 

@@ -17,7 +17,7 @@ from embedplane_operator.decide.decision import Pinned
 from embedplane_operator.kinds import Manifest
 from embedplane_operator.render.accelerator import engine_target
 from embedplane_operator.render.inputs import engine_inputs, fetch_inputs, source_inputs
-from embedplane_operator.render.names import ANNOTATION_VECTOR_SPACE, LABEL_VECTOR_SPACE
+from embedplane_operator.render.names import served_space
 from embedplane_operator.settings import Settings
 from embedplane_operator.status import Finding, Outlook
 
@@ -75,10 +75,8 @@ def stable_space(model: EmbeddingModel, deployments: Sequence[Manifest], live: L
     if status.vector_space and status.served_generation is not None:
         return status.vector_space.id
     # what it was made from is lost: the name of its space still stands at a Deployment
-    owned = [each["metadata"] for each in deployments if _belongs_to(each, model)]
-    names = [(each.get("annotations") or {}).get(ANNOTATION_VECTOR_SPACE) for each in owned]
-    names += [(each.get("labels") or {}).get(LABEL_VECTOR_SPACE) for each in owned]
-    return next((str(name) for name in names if name), None)
+    names = (served_space(each) for each in deployments if _belongs_to(each, model))
+    return next(filter(None, names), None)
 
 
 def refused_change(

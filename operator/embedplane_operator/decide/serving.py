@@ -23,7 +23,7 @@ def serving_manifests(
     """The Deployment, and what stands in front of it."""
     return (
         render_deployment(model, settings, resolved, repair),
-        *endpoint_manifests(model, settings, resolved.vector_space.base_id),
+        *endpoint_manifests(model, settings, resolved.vector_space.id),
     )
 
 

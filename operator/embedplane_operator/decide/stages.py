@@ -130,7 +130,7 @@ def _manifests(way: Way, live: Live | None, resolved: Resolved | None) -> tuple[
 
 
 def _endpoint(model: EmbeddingModel, settings: Settings, live: Live | None) -> tuple[Manifest, ...]:
-    return endpoint_manifests(model, settings, live.resolved.vector_space.base_id) if live else ()
+    return endpoint_manifests(model, settings, live.resolved.vector_space.id) if live else ()
 
 
 def _resolve(progress: Progress) -> tuple[Resolved | None, Pinned]:

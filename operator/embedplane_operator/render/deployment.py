@@ -22,6 +22,7 @@ from embedplane_operator.render.names import (
     SERVER_PORT_NAME,
     SERVER_SERVICE_ACCOUNT,
     deployment_name,
+    space_label,
 )
 from embedplane_operator.render.placement import render_placement
 from embedplane_operator.render.pod import Container, render_pod_spec
@@ -41,20 +42,20 @@ def render_deployment(
 
     It stands beside the pods' template, so that no rollout comes of it.
     """
-    labels = ownership_labels(settings, SERVER) | space_selector(model, resolved.vector_space.base_id)
+    labels = ownership_labels(settings, SERVER) | space_selector(model, resolved.vector_space.id)
     rollout = model.spec.serving.rollout
     return {
         "apiVersion": "apps/v1",
         "kind": "Deployment",
         "metadata": {
-            "name": deployment_name(model, resolved.vector_space.base_id),
+            "name": deployment_name(model, resolved.vector_space.id),
             "namespace": model.metadata.namespace,
             "labels": labels,
             "annotations": _annotations(resolved, repair),
             "ownerReferences": [owner_reference(owner_of(model), is_controller=True)],
         },
         "spec": {
-            "selector": {"matchLabels": space_selector(model, resolved.vector_space.base_id)},
+            "selector": {"matchLabels": space_selector(model, resolved.vector_space.id)},
             "revisionHistoryLimit": 2,
             "progressDeadlineSeconds": 600 + startup_seconds(resolved.source.size_bytes),
             "strategy": {
@@ -79,7 +80,7 @@ def _annotations(resolved: Resolved, repair: Repair | None) -> dict[str, str]:
 
 def space_selector(model: EmbeddingModel, vector_space_id: str) -> dict[str, str]:
     """Return the labels that select the servers of exactly one vector space of one model."""
-    return {LABEL_MODEL: model.metadata.name, LABEL_VECTOR_SPACE: vector_space_id}
+    return {LABEL_MODEL: model.metadata.name, LABEL_VECTOR_SPACE: space_label(vector_space_id)}
 
 
 def served_model_names(model: EmbeddingModel) -> list[str]:
@@ -95,7 +96,7 @@ def _pod_template(model: EmbeddingModel, settings: Settings, resolved: Resolved,
     template, serving = model.spec.pod_template, model.spec.serving
     spread = [as_written(each) for each in template.topology_spread_constraints]
     placement = render_placement(model, settings, on_accelerator=True) | {
-        "topologySpreadConstraints": spread or _default_spread(model, resolved.vector_space.base_id)
+        "topologySpreadConstraints": spread or _default_spread(model, resolved.vector_space.id)
     }
     metadata: Manifest = {"labels": {**labels, **store_labels(settings), **template.labels}}
     if annotations := {**_scrape_annotations(settings), **template.annotations}:

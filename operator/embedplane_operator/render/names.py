@@ -3,6 +3,7 @@
 from embedplane_operator.api.repair import ANNOTATION as ANNOTATION_REPAIR
 from embedplane_operator.api.resolved import ANNOTATION as ANNOTATION_RESOLVED
 from embedplane_operator.api.v1alpha1 import EmbeddingModel
+from embedplane_operator.kinds import Manifest
 
 __all__ = ["ANNOTATION_REPAIR", "ANNOTATION_RESOLVED"]
 
@@ -33,6 +34,9 @@ SERVER_SERVICE_ACCOUNT = "embedplane-server"
 FETCH_NETWORK_POLICY = "embedplane-fetch"
 SERVER_NETWORK_POLICY = "embedplane-server"
 OFFLINE_NETWORK_POLICY = "embedplane-offline"
+
+DIMENSIONS = ";dimensions="
+"""What stands between a space's id and the length that its vectors are served with."""
 
 SERVICE_PORT = 80
 SERVER_PORT = 8080
@@ -66,7 +70,21 @@ def collect_job_name(inputs: str) -> str:
 
 def deployment_name(model: EmbeddingModel, vector_space_id: str) -> str:
     """Return the name of the Deployment that serves one vector space: another space, another Deployment."""
-    return f"{model.metadata.name}-{vector_space_id.partition('-')[2][:8]}"
+    identity, _, length = vector_space_id.partition(DIMENSIONS)
+    return f"{model.metadata.name}-{identity.partition('-')[2][:8]}" + (f"-d{length}" if length else "")
+
+
+def space_label(vector_space_id: str) -> str:
+    """Return a space's name as a label's value, in which neither `;` nor `=` may stand."""
+    return vector_space_id.replace(DIMENSIONS, ".dimensions-")
+
+
+def served_space(deployment: Manifest) -> str:
+    """Return the name of the space that a Deployment says it serves; empty when it says none."""
+    metadata = deployment["metadata"]
+    named = (metadata.get("annotations") or {}).get(ANNOTATION_VECTOR_SPACE)
+    labelled = str((metadata.get("labels") or {}).get(LABEL_VECTOR_SPACE, ""))
+    return str(named or labelled.replace(".dimensions-", DIMENSIONS))
 
 
 def service_name(model: EmbeddingModel) -> str:

@@ -31,7 +31,7 @@ async def change(world: World, **dimensions: Any) -> None:
     await world.settle()
 
 
-async def test_a_default_is_part_of_the_served_space_s_name_and_of_no_label() -> None:
+async def test_a_default_is_part_of_the_served_space_s_name_and_of_what_selects_its_servers() -> None:
     world = await serving(default=128, allowed=[256, 64])
 
     space = world.status["vectorSpace"]
@@ -40,7 +40,11 @@ async def test_a_default_is_part_of_the_served_space_s_name_and_of_no_label() ->
     assert space["allowedDimensions"] == [64, 256]
     assert served(world) == {"default": 128, "allowed": [64, 256]}
     assert world.environment(deployment)["EMBEDPLANE_VECTOR_SPACE"] == SPACE_A
-    assert deployment["metadata"]["labels"]["embedplane.io/vector-space"] == SPACE_A
+    label = f"{SPACE_A}.dimensions-128"
+    assert deployment["metadata"]["name"] == "minilm-aaaaaaaa-d128"
+    assert deployment["spec"]["selector"]["matchLabels"]["embedplane.io/vector-space"] == label
+    service = world.cluster.find("Service", "minilm") or {}
+    assert service["spec"]["selector"] == deployment["spec"]["selector"]["matchLabels"]
     assert deployment["metadata"]["annotations"]["embedplane.io/vector-space"] == SPACE_128
     assert world.says("Ready") == ("True", "Serving")
     assert "dimensions" not in world.environment(deployment).get("EMBEDPLANE_OVERRIDES", "")
@@ -53,6 +57,8 @@ async def test_the_model_s_own_length_needs_no_other_name(dimensions: dict[str, 
     assert world.status["vectorSpace"]["id"] == SPACE_A
     assert "nativeDimensions" not in world.status["vectorSpace"]
     assert served(world) is None
+    assert world.deployment()["metadata"]["name"] == "minilm-aaaaaaaa"
+    assert world.deployment()["metadata"]["labels"]["embedplane.io/vector-space"] == SPACE_A
 
 
 @pytest.mark.parametrize(
@@ -152,12 +158,13 @@ async def test_before_anything_was_served_the_default_may_change() -> None:
     assert served(world) == {"default": 64, "allowed": []}
 
 
-@pytest.mark.parametrize("annotation", ["embedplane.io/other", "embedplane.io/resolved"])
-async def test_a_served_default_stays_though_the_status_is_lost(annotation: str) -> None:
+@pytest.mark.parametrize("lost", [[], ["resolved"], ["resolved", "vector-space"]])
+async def test_a_served_default_stays_though_the_status_is_lost(lost: list[str]) -> None:
     world = await serving(default=128)
     deployment, model = world.deployment(), world.cluster.find("EmbeddingModel", "minilm")
     assert model is not None
-    deployment["metadata"]["annotations"].pop(annotation, None)
+    for annotation in lost:
+        del deployment["metadata"]["annotations"][f"embedplane.io/{annotation}"]
     world.cluster.put({**model, "status": {}, "spec": HUB})
 
     await world.settle()

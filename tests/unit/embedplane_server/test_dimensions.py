@@ -46,6 +46,7 @@ async def test_a_served_default_counts_on_every_route_and_is_part_of_the_spaces_
         native = await client.post("/v1/embeddings", json={"input": TEXTS, "dimensions": DIMENSIONS})
         assert np.array_equal(embedded(native), vectors_of(TEXTS))
         assert native.headers["x-embedplane-vector-space"] == SPACE
+        assert f'vector_space="{SPACE};dimensions=4"' in (await client.get("/metrics")).text
 
 
 @pytest.mark.parametrize("dimensions", [0, -1, 3, 9, 10**30])
