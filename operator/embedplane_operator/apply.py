@@ -17,17 +17,19 @@ from embedplane_operator.api.conditions import Reason
 from embedplane_operator.api.v1alpha1 import EmbeddingModel
 from embedplane_operator.cluster import Cluster
 from embedplane_operator.decide.acceptance import ownership_refusal
-from embedplane_operator.decide.decision import CreateJob, Decision, JobAction, JoinJob, LeaveJob
+from embedplane_operator.decide.decision import CreateJob, Decision, JobAction, JoinJob, LeaveJob, Mark
 from embedplane_operator.errors import (
     AlreadyExistsError,
     ClusterError,
     ClusterUnavailableError,
+    ConflictError,
     EmbedplaneError,
     ForbiddenError,
+    NotFoundError,
     RejectedError,
 )
 from embedplane_operator.jobs import write_triggers
-from embedplane_operator.kinds import DEPLOYMENT, JOB, RESOURCES, Manifest
+from embedplane_operator.kinds import JOB, RESOURCES, Manifest
 from embedplane_operator.observation import Observation
 from embedplane_operator.render.names import ANNOTATION_TRIGGER
 from embedplane_operator.settings import Settings
@@ -68,20 +70,22 @@ class Applier:
         self._applied: dict[Key, dict[tuple[str, str], Applied]] = defaultdict(dict)
         self._shared: dict[str, float] = {}
 
-    async def carry_out(self, decision: Decision, observed: Observation) -> Manifest | None:
-        """Does everything; returns the Deployment as it is now, if the decision has one. Raises RefusedError."""
+    async def carry_out(self, decision: Decision, observed: Observation) -> list[Manifest]:
+        """Does everything; returns what was applied for the model as it is now. Raises RefusedError."""
         namespace = observed.model.metadata.namespace
         try:
             await self.apply_shared(namespace, decision.shared)
             if decision.claim:
                 await self._create_claim(decision.claim)
-            deployment = await self._apply_children(decision.apply, observed)
+            applied = await self._apply_children(decision.apply, observed)
             for action in decision.jobs:
                 await self._act(action, observed.model)
             for check in decision.checks:
                 await self._try(check, observed.model)
             for doomed in decision.delete:
                 await self._cluster.delete(RESOURCES[doomed.kind], namespace, doomed.name, doomed.uid)
+            for mark in decision.marks:
+                await self._mark(mark, namespace)
         except (RejectedError, ForbiddenError) as error:
             raise RefusedError(_finding_of(error)) from error
         except ClusterUnavailableError as error:
@@ -89,7 +93,7 @@ class Applier:
                 raise  # no answer, or not now: the status could not be written either
             words = f"the API server cannot carry out {error.call}: {error.refusal.message}"
             raise RefusedError(Finding("False", Reason.CLUSTER_REFUSED, words), is_hiccup=True) from error
-        return deployment
+        return applied
 
     def forget(self, key: Key) -> None:
         """Drops what is known about the children of a model that is gone."""
@@ -110,10 +114,13 @@ class Applier:
         except AlreadyExistsError:
             return  # another model of the namespace was faster
 
-    async def _apply_children(self, manifests: tuple[Manifest, ...], observed: Observation) -> Manifest | None:
+    async def _apply_children(self, manifests: tuple[Manifest, ...], observed: Observation) -> list[Manifest]:
         known = {
             (each["kind"], each["metadata"]["name"]): each
-            for each in (*observed.deployments, observed.service, observed.disruption_budget)
+            for each in (
+                *observed.deployments,
+                *(observed.service, observed.disruption_budget, observed.candidate_service, observed.candidate_budget),
+            )
             if each is not None
         }
         current = [
@@ -121,10 +128,17 @@ class Applier:
             for manifest in manifests
         ]
         await self._rehearse(manifests, current, observed.model)
-        results = [
+        return [
             await self._apply(manifest, now, observed.model) for manifest, now in zip(manifests, current, strict=True)
         ]
-        return next((result for result in results if result["kind"] == DEPLOYMENT.kind), None)
+
+    async def _mark(self, mark: Mark, namespace: str) -> None:
+        """Notes something at an object, if it is still that very one."""
+        patch = {"metadata": {"uid": mark.uid, "annotations": dict(mark.annotations)}}
+        try:
+            await self._cluster.merge(RESOURCES[mark.kind], namespace, mark.name, patch)
+        except (NotFoundError, ConflictError):
+            return  # a pod goes as it likes; the next look finds what came after it
 
     async def _rehearse(
         self, manifests: tuple[Manifest, ...], current: list[Manifest | None], model: EmbeddingModel

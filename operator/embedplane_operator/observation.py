@@ -3,6 +3,7 @@
 `observe.py` makes it; an EmbeddingModel that cannot be read ends here.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
 from pydantic import ValidationError
@@ -11,7 +12,7 @@ from embedplane_operator.api.status import EmbeddingModelStatus
 from embedplane_operator.api.v1alpha1 import EmbeddingModel
 from embedplane_operator.errors import InvalidObjectError
 from embedplane_operator.jobs import JobRun
-from embedplane_operator.kinds import Manifest
+from embedplane_operator.kinds import DEPLOYMENT, SERVICE, Manifest
 from embedplane_operator.servers import ServerSurroundings
 
 
@@ -31,6 +32,8 @@ class Observation:
     """Names of the shared Jobs that were looked for; those that exist are among `jobs`."""
     service: Manifest | None = None
     disruption_budget: Manifest | None = None
+    candidate_service: Manifest | None = None
+    candidate_budget: Manifest | None = None
     claim: Manifest | None = None
     source_claim: Manifest | None = None
     secret_version: str | None = None
@@ -46,10 +49,13 @@ class Observation:
         """The Job of this name, if there is one."""
         return next((job for job in self.jobs if job.name == name), None)
 
-    def with_deployment(self, applied: Manifest) -> "Observation":
-        """The same, after a Deployment was applied."""
-        others = [each for each in self.deployments if each["metadata"]["name"] != applied["metadata"]["name"]]
-        return replace(self, deployments=(*others, applied))
+    def with_applied(self, applied: Sequence[Manifest]) -> "Observation":
+        """The same, after Deployments and Services were applied."""
+        new = {(each["kind"], each["metadata"]["name"]): each for each in applied}
+        deployments = {each["metadata"]["name"]: each for each in self.deployments}
+        deployments |= {name: each for (kind, name), each in new.items() if kind == DEPLOYMENT.kind}
+        service = new.get((SERVICE.kind, self.model.metadata.name), self.service)
+        return replace(self, deployments=tuple(deployments.values()), service=service)
 
 
 def parse_status(body: Manifest) -> EmbeddingModelStatus:

@@ -36,6 +36,7 @@ from embedplane_operator.render.names import (
     RESOLVE,
     SERVER,
     STORE_CLAIM,
+    candidate_name,
 )
 from embedplane_operator.servers import ServerSurroundings
 from embedplane_operator.settings import Store
@@ -97,6 +98,8 @@ class Observer:
             api_keys_version=api_keys_version,
             texts_digest=texts_digest,
         )
+        if _may_have_candidate(found):
+            found = await self._with_candidate(found)
         if shared_jobs is None:
             return await self._with_owned_jobs(found, troubles)
         return await self.with_shared_jobs(found, shared_jobs)
@@ -107,6 +110,13 @@ class Observer:
         jobs = [await self._cluster.get(JOB, namespace, name) for name in sorted(missing)]
         runs = [await self._read_shared_job(job, found.servers.claims) for job in jobs if job is not None]
         return replace(found, jobs=(*found.jobs, *runs), shared_jobs=found.shared_jobs | missing)
+
+    async def _with_candidate(self, found: Observation) -> Observation:
+        namespace, name = found.model.metadata.namespace, candidate_name(found.model)
+        service, budget = await asyncio.gather(
+            self._cluster.get(SERVICE, namespace, name), self._cluster.get(DISRUPTION_BUDGET, namespace, name)
+        )
+        return replace(found, candidate_service=service, candidate_budget=budget)
 
     async def _with_owned_jobs(self, found: Observation, claims: Sequence[Trouble]) -> Observation:
         namespace, uid = found.model.metadata.namespace, found.model.metadata.uid
@@ -176,6 +186,14 @@ class Observer:
             return None
         found = await self._cluster.get(CONFIG_MAP, model.metadata.namespace, source.config_map_ref.name)
         return None if found is None else digest_of_texts(found)
+
+
+def _may_have_candidate(found: Observation) -> bool:
+    """True where a second space is, was, or may come to be; all others are spared the look."""
+    model = found.model
+    return (
+        model.spec.vector_space_policy == "SideBySide" or bool(model.status.vector_spaces) or len(found.deployments) > 1
+    )
 
 
 def _component(manifest: Manifest) -> str:

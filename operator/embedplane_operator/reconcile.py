@@ -103,18 +103,18 @@ class Reconciler:
         again = min(decision.check_after or self._resync(), self._resync())
         refused: RefusedError | None = None
         try:
-            deployment = await self._applier.carry_out(decision, observed)
+            applied = await self._applier.carry_out(decision, observed)
             self._index.set_shared_jobs(key, decision.shared_jobs)
-            if deployment:
+            if applied:
                 # the report must not call a rollout done that has only just been asked for
-                observed = observed.with_deployment(deployment)
+                observed = observed.with_applied(applied)
                 decision = decide(observed, self._settings, self._now())
         except RefusedError as error:
             refused, again = error, min(again, LOOK_AGAIN_REFUSED)
             decision = with_refusal(decision, error.finding)
         servers, scaling = servers_of(observed, decision.serves), self._reports.get(key)
         self._metrics.observe_replicas(key, scaling.desired_replicas if scaling else servers.wanted, servers.ready)
-        await self._report(body, model.status, render_status(model, decision, servers, scaling, self._now()))
+        await self._report(body, model.status, render_status(observed, decision, scaling, self._now()))
         if refused and refused.is_hiccup:
             raise refused  # it has been told; when to try again is for the work queue to say
         return again

@@ -4,11 +4,12 @@ from dataclasses import replace
 from datetime import datetime
 
 from embedplane_operator.api.conditions import ConditionType, Reason
-from embedplane_operator.api.status import EmbeddingModelStatus, ScalingStatus
-from embedplane_operator.api.v1alpha1 import EmbeddingModel
+from embedplane_operator.api.status import EmbeddingModelStatus, ScalingStatus, SpaceStatus
 from embedplane_operator.autoscale.report import ScalingReport
 from embedplane_operator.decide.decision import Decision
+from embedplane_operator.decide.serving import servers_of
 from embedplane_operator.drifts import vector_drift
+from embedplane_operator.observation import Observation
 from embedplane_operator.render.names import url_of
 from embedplane_operator.servers import Servers
 from embedplane_operator.status import Finding, Findings, Outlook, conditions, summarize
@@ -19,9 +20,10 @@ RUNNING = frozenset({Reason.FETCH_RUNNING, Reason.EXPORT_RUNNING, Reason.BUILD_R
 
 
 def render_status(
-    model: EmbeddingModel, decision: Decision, servers: Servers, scaling: ScalingReport | None, now: datetime
+    observed: Observation, decision: Decision, scaling: ScalingReport | None, now: datetime
 ) -> EmbeddingModelStatus:
     """The full status; equal to the one before when nothing changed."""
+    model, servers = observed.model, servers_of(observed, decision.serves)
     before, generation = model.status, model.metadata.generation
     active = _scaling_active(scaling, before) if servers.exists else NOT_SERVING
     found = {**decision.findings.by_type, ConditionType.SCALING_ACTIVE: active}
@@ -36,11 +38,18 @@ def render_status(
         upstream=decision.upstream,
         vector_space=decision.pinned.vector_space,
         engine=decision.pinned.engine,
+        vector_spaces=tuple(_with_servers(space, observed) for space in decision.spaces),
+        candidate=decision.candidate,
         replicas=servers.replicas,
         ready_replicas=servers.ready,
         url=url_of(model) if servers.exists else None,
         scaling=(_scaling_status(scaling) if scaling else before.scaling) if servers.exists else None,
     )
+
+
+def _with_servers(space: SpaceStatus, observed: Observation) -> SpaceStatus:
+    servers = servers_of(observed, space.deployment)
+    return space.model_copy(update={"replicas": servers.replicas, "ready_replicas": servers.ready})
 
 
 def _served_generation(before: EmbeddingModelStatus, generation: int, servers: Servers, reason: str) -> int | None:

@@ -166,6 +166,8 @@ _NORMAL_STEPS = frozenset(
         Reason.EXPORT_RUNNING,
         Reason.BUILD_RUNNING,
         Reason.ROLLOUT_RUNNING,
+        Reason.CUTOVER_WAITING,
+        Reason.CANDIDATE_WAITING,
         Reason.SUSPENDED,
         Reason.SCALING_PAUSED,
         Reason.SCALING_DISABLED,

@@ -34,6 +34,7 @@ class Reason(StrEnum):
     REPLICAS_READY = "ReplicasReady"  # Available: at least one replica takes requests
     UPSTREAM_MOVED = "UpstreamMoved"  # SourceDrifted: both commits follow; nothing moves until the user says so
     UNCHANGED = "Unchanged"  # VectorSpaceStable: wanted and served space are the same
+    SIDE_BY_SIDE = "SideBySide"  # VectorSpaceStable: a candidate is served, or made, beside the active space
 
     # Steps on the way.
     PENDING = "Pending"  # an earlier step has to end first
@@ -41,6 +42,9 @@ class Reason(StrEnum):
     EXPORT_RUNNING = "ExportRunning"  # the graph and the reference vectors are being made
     BUILD_RUNNING = "BuildRunning"  # the engine is being compiled, checked and benchmarked
     ROLLOUT_RUNNING = "RolloutRunning"  # new server pods are starting
+
+    CUTOVER_WAITING = "CutoverWaiting"  # the space that activeVectorSpace names has too few ready servers yet
+    CANDIDATE_WAITING = "CandidateWaiting"  # two spaces are alive already; the third waits until one is gone
 
     # A pod that does not run.
     UNSCHEDULABLE = "Unschedulable"  # no node fits a pod; the scheduler's own words follow
@@ -65,6 +69,7 @@ class Reason(StrEnum):
     UNKNOWN_ACCELERATOR = "UnknownAccelerator"  # accelerator.profile is none of the installation's
     STORE_NOT_SHARED = "StoreNotShared"  # maxReplicas above 1 with a store that one node can mount
     VECTOR_SPACE_CHANGE_REFUSED = "VectorSpaceChangeRefused"  # the change would make old vectors useless
+    UNKNOWN_VECTOR_SPACE = "UnknownVectorSpace"  # activeVectorSpace names none of the spaces that are alive
     DIMENSIONS_UNAVAILABLE = "DimensionsUnavailable"  # embedding.dimensions asks for more than the model's vectors have
     POD_TEMPLATE_INVALID = "PodTemplateInvalid"  # the API server refuses a child made from this spec
     VECTOR_DRIFT = "VectorDrift"  # a proven engine makes other vectors in this pod; the message names pod and cosine

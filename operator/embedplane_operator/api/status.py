@@ -9,6 +9,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from embedplane_operator.api.base import ApiModel, Text, Timestamp, keyed_by
+from embedplane_operator.api.roles import Role
 
 Hash = Annotated[str, Field(max_length=128)]
 
@@ -82,11 +83,41 @@ class VectorSpaceStatus(ApiModel):
     """Names of the prompts."""
     unsaid: Annotated[tuple[Text, ...], Field(max_length=32)] | None = None
     """What the model's files leave unsaid or contradict, so that it was filled in; absent where nothing is."""
+    parts: Annotated[dict[str, Hash], Field(max_length=16)] | None = None
+    """A short digest of each part that the identity is made of: what differs between two spaces."""
 
     @property
     def base_id(self) -> str:
         """The identity of the model's own vectors, which engines are of: servers cut what those compute."""
         return self.id.partition(";")[0]
+
+
+class SpaceStatus(ApiModel):
+    """A vector space that is alive, and what it is to the model."""
+
+    id: Hash
+    """Name of the space: what spec.activeVectorSpace may name."""
+    role: Role
+    """Active, Candidate or Retiring."""
+    deployment: Text | None = None
+    """The Deployment that serves it; absent until there is one."""
+    service: Text | None = None
+    """The Service that leads to it; absent where none does any more."""
+    replicas: int = 0
+    """Pods of its servers."""
+    ready_replicas: int = 0
+    """Pods that take requests."""
+    retiring_since: Timestamp | None = None
+    """When it stopped being the active one."""
+
+
+class CandidateStatus(ApiModel):
+    """What the spec leads to, while another space is active."""
+
+    source: SourceStatus
+    """The model's files as they were pinned."""
+    vector_space: VectorSpaceStatus
+    """The vector space."""
 
 
 class ConformanceStatus(ApiModel):
@@ -195,6 +226,10 @@ class EmbeddingModelStatus(ApiModel):
     """The vector space that is served."""
     engine: EngineStatus | None = None
     """The engine that serves, or is about to."""
+    vector_spaces: tuple[SpaceStatus, ...] = Field((), max_length=8, json_schema_extra=keyed_by("id"))
+    """The spaces that are alive, with vectorSpacePolicy SideBySide or where several are."""
+    candidate: CandidateStatus | None = None
+    """What the spec leads to, while another space is active."""
     replicas: int | None = None
     """Pods of the server."""
     ready_replicas: int | None = None

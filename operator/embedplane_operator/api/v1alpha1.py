@@ -20,6 +20,7 @@ from embedplane_operator.api.base import (
     rules,
 )
 from embedplane_operator.api.conformance import Conformance
+from embedplane_operator.api.durations import Duration, duration_rule
 from embedplane_operator.api.embedding import Embedding
 from embedplane_operator.api.pods import (
     Affinity,
@@ -39,6 +40,8 @@ VERSION = "v1alpha1"
 API_VERSION = f"{GROUP}/{VERSION}"
 KIND = "EmbeddingModel"
 PLURAL = "embeddingmodels"
+
+SPACE_NAME = "^vs[0-9]+-[0-9a-f]{20}(;dimensions=[0-9]{1,6})?$"
 
 Backend = Literal["auto", "openvino", "tensorrt", "tensorrt-llm"]
 Precision = Literal["auto", "float32", "bfloat16", "float16"]
@@ -140,6 +143,13 @@ class EmbeddingModelSpec(ApiModel):
                 "engine.backend tensorrt and tensorrt-llm need a GPU: set accelerator.profile, or engine.backend to "
                 "auto",
             ),
+            rule(
+                f"!has(self.activeVectorSpace) || self.activeVectorSpace.matches('{SPACE_NAME}')",
+                "activeVectorSpace is the name of a vector space as status.vectorSpaces has it, for example "
+                "vs1-0123456789abcdef0123 or vs1-0123456789abcdef0123;dimensions=256",
+                field="activeVectorSpace",
+            ),
+            duration_rule("retireAfter"),
         )
     )
     source: Source
@@ -160,6 +170,16 @@ class EmbeddingModelSpec(ApiModel):
     """The server in front of the engine."""
     scaling: Scaling = Scaling()
     """How many replicas serve."""
+    vector_space_policy: Literal["Refuse", "SideBySide"] = "Refuse"
+    """What becomes of a change that leads to another vector space. Refuse: nothing moves, and the status says what
+    differs. SideBySide: the new space is served beside the old one at the Service NAME-candidate, until
+    activeVectorSpace names it. Default: Refuse."""
+    active_vector_space: Annotated[str, Field(max_length=64)] | None = None
+    """With SideBySide: name of the space that the main Service serves, as status.vectorSpaces has it. Changing it is
+    the cut-over, and changing it back the return. Default: the space that was served first stays."""
+    retire_after: Duration = "24h"
+    """How long a space is kept that is not active any more, for example 90s, 30m or 24h. Afterwards it goes as soon as
+    no request reaches it. Default: 24h."""
     pod_template: PodTemplate = PodTemplate()
     """What is put over Embedplane's own pod templates."""
     suspend: bool = False

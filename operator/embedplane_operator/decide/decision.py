@@ -3,7 +3,14 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from embedplane_operator.api.status import EngineStatus, SourceStatus, UpstreamStatus, VectorSpaceStatus
+from embedplane_operator.api.status import (
+    CandidateStatus,
+    EngineStatus,
+    SourceStatus,
+    SpaceStatus,
+    UpstreamStatus,
+    VectorSpaceStatus,
+)
 from embedplane_operator.jobs import JobRun
 from embedplane_operator.kinds import Manifest
 from embedplane_operator.status import Findings
@@ -47,6 +54,16 @@ class Doomed:
 
 
 @dataclass(frozen=True)
+class Mark:
+    """Annotations of an object that others look at; None takes one away."""
+
+    kind: str
+    name: str
+    uid: str
+    annotations: Mapping[str, str | None]
+
+
+@dataclass(frozen=True)
 class Pinned:
     """The parts of status that are kept from one reconcile to the next."""
 
@@ -74,6 +91,12 @@ class Decision:
     delete: tuple[Doomed, ...] = ()
     shared_jobs: frozenset[str] = field(default_factory=frozenset)
     """Names of the shared Jobs that this model waits for; they have to be looked at before the next step is known."""
+    marks: tuple[Mark, ...] = ()
+    """What the spaces are from now on, noted at their Deployments and pods once all else is done."""
+    spaces: tuple[SpaceStatus, ...] = ()
+    """The spaces that are alive, where there may be several; what runs of them is added when it is reported."""
+    candidate: CandidateStatus | None = None
+    """What the spec leads to, while another space is active."""
     serves: str | None = None
     """Name of the Deployment that serves the model, whichever spec it is of."""
     check_after: float | None = None

@@ -5,7 +5,8 @@ from dataclasses import dataclass, field
 from embedplane_operator.api.conditions import ConditionType
 from embedplane_operator.decide.decision import JobAction, LeaveJob
 from embedplane_operator.decide.preparation import Stage
-from embedplane_operator.decide.resolution import Live, pinned_source, pinned_space
+from embedplane_operator.decide.resolution import pinned_source, pinned_space
+from embedplane_operator.decide.spaces import Spaces
 from embedplane_operator.decide.way import Way
 from embedplane_operator.render.names import FETCH
 from embedplane_operator.status import Finding
@@ -16,7 +17,7 @@ class Progress:
     """What the stages found so far; lives for one decision."""
 
     way: Way
-    live: Live | None
+    spaces: Spaces
     findings: dict[ConditionType, Finding] = field(default_factory=dict)
     jobs: set[str] = field(default_factory=set)
     actions: list[JobAction] = field(default_factory=list)
@@ -50,8 +51,8 @@ def stale_jobs(progress: Progress, *, is_done: bool) -> list[LeaveJob]:
 
 def _may_be_later(progress: Progress) -> bool:
     """True where the wishes are those that the later Jobs were started for."""
-    way, live = progress.way, progress.live
-    is_pinned = pinned_source(way.model, live) is not None and pinned_space(way.model, live) is not None
+    way, spaces = progress.way, progress.spaces
+    is_pinned = pinned_source(way.model, spaces) is not None and pinned_space(way.model, spaces) is not None
     return progress.is_early and is_pinned
 
 

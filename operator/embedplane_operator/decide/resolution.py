@@ -4,96 +4,21 @@ A part counts while the hash of the wishes it was made from is unchanged; so a f
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from pydantic import ValidationError
 
-from embedplane_operator.api.conditions import JobReason, Reason
-from embedplane_operator.api.resolved import Resolved, read_resolved
+from embedplane_operator.api.conditions import JobReason
 from embedplane_operator.api.status import EngineStatus, SetAside, SourceStatus, VectorSpaceStatus
 from embedplane_operator.api.v1alpha1 import EmbeddingModel
 from embedplane_operator.decide.decision import Pinned
-from embedplane_operator.kinds import Manifest
+from embedplane_operator.decide.spaces import Live, Spaces
 from embedplane_operator.render.accelerator import engine_target
 from embedplane_operator.render.inputs import engine_inputs, fetch_inputs, source_inputs
-from embedplane_operator.render.names import served_space
 from embedplane_operator.settings import Settings
 from embedplane_operator.status import Finding, Outlook
 
 Part = TypeVar("Part", SourceStatus, VectorSpaceStatus, EngineStatus)
-
-
-@dataclass(frozen=True)
-class Live:
-    """The Deployment that serves now, and what it was made from."""
-
-    deployment: Manifest
-    resolved: Resolved
-
-    @property
-    def name(self) -> str:
-        """The Deployment's name."""
-        return str(self.deployment["metadata"]["name"])
-
-    @property
-    def is_ready(self) -> bool:
-        """True if at least one of its pods takes requests."""
-        return bool((self.deployment.get("status") or {}).get("readyReplicas"))
-
-
-def live_of(deployments: Sequence[Manifest], model: EmbeddingModel) -> Live | None:
-    """The Deployment that holds the vector space: the one that status names, else a ready one, else the oldest."""
-    space = model.status.vector_space
-    found = []
-    for deployment in deployments:
-        resolved = read_resolved(deployment["metadata"].get("annotations") or {})
-        if resolved and _belongs_to(deployment, model) and "deletionTimestamp" not in deployment["metadata"]:
-            found.append(Live(deployment, resolved))
-    return min(
-        found,
-        key=lambda each: (
-            space is None or each.resolved.vector_space.id != space.id,
-            not each.is_ready,
-            str(each.deployment["metadata"].get("creationTimestamp")),
-        ),
-        default=None,
-    )
-
-
-def _belongs_to(deployment: Manifest, model: EmbeddingModel) -> bool:
-    owners = deployment["metadata"].get("ownerReferences") or ()
-    return not owners or any(owner.get("uid") == model.metadata.uid for owner in owners)
-
-
-def stable_space(model: EmbeddingModel, deployments: Sequence[Manifest], live: Live | None) -> str | None:
-    """The id of the space that vectors exist in, so that no other may be served; None before anything was served."""
-    status = model.status
-    is_known_unserved = status.observed_generation is not None and status.served_generation is None
-    if live is not None:
-        return None if is_known_unserved and not live.is_ready else live.resolved.vector_space.id
-    if status.vector_space and status.served_generation is not None:
-        return status.vector_space.id
-    # what it was made from is lost: the name of its space still stands at a Deployment
-    names = (served_space(each) for each in deployments if _belongs_to(each, model))
-    return next(filter(None, names), None)
-
-
-def refused_change(
-    model: EmbeddingModel, deployments: Sequence[Manifest], live: Live | None, space: VectorSpaceStatus
-) -> Finding | None:
-    """Why a space may not be served: vectors of another one exist."""
-    stable = stable_space(model, deployments, live)
-    if stable is None or stable == space.id:
-        return None
-    is_other_length = stable.partition(";")[0] == space.base_id
-    fields = "spec.embedding.dimensions.default leads" if is_other_length else "spec.source and spec.embedding lead"
-    by_request = " let requests ask for the length (spec.embedding.dimensions.allowed)," if is_other_length else ""
-    words = (
-        f"{fields} to the vector space {space.id}, but {stable} is served, and vectors of the two cannot be compared: "
-        f"undo the change,{by_request} or serve the new space under another EmbeddingModel and embed your texts again"
-    )
-    return Finding("False", Reason.VECTOR_SPACE_CHANGE_REFUSED, words, Outlook.STALLED)
 
 
 def pinned_before(model: EmbeddingModel, live: Live | None) -> Pinned:
@@ -103,27 +28,35 @@ def pinned_before(model: EmbeddingModel, live: Live | None) -> Pinned:
     return Pinned(model.status.source, model.status.vector_space, model.status.engine)
 
 
-def pinned_source(model: EmbeddingModel, live: Live | None) -> SourceStatus | None:
+def pinned_source(model: EmbeddingModel, spaces: Spaces) -> SourceStatus | None:
     """The source as it was pinned for these very wishes."""
-    candidates = (live.resolved.source if live else None, model.status.source)
-    wanted = source_inputs(model)
-    return next((each for each in candidates if each and each.inputs == wanted), None)
+    candidate, wanted = model.status.candidate, source_inputs(model)
+    known = (
+        *(live.resolved.source for live in spaces.newest_first),
+        model.status.source,
+        candidate and candidate.source,
+    )
+    return next((each for each in known if each and each.inputs == wanted), None)
 
 
-def pinned_space(model: EmbeddingModel, live: Live | None) -> VectorSpaceStatus | None:
+def pinned_space(model: EmbeddingModel, spaces: Spaces) -> VectorSpaceStatus | None:
     """The vector space as it was found for these very wishes."""
-    candidates = (live.resolved.vector_space if live else None, model.status.vector_space)
-    wanted = fetch_inputs(model)
-    return next((each for each in candidates if each and each.inputs == wanted), None)
+    candidate, wanted = model.status.candidate, fetch_inputs(model)
+    known = (
+        *(live.resolved.vector_space for live in spaces.newest_first),
+        model.status.vector_space,
+        candidate and candidate.vector_space,
+    )
+    return next((each for each in known if each and each.inputs == wanted), None)
 
 
 def known_engine(
-    model: EmbeddingModel, settings: Settings, space_id: str, live: Live | None, texts: str | None = None
+    model: EmbeddingModel, settings: Settings, space_id: str, spaces: Spaces, texts: str | None = None
 ) -> EngineStatus | None:
     """The engine as it was built for these very wishes, and proven with these texts of the user's own."""
-    candidates = (live.resolved.engine if live else None, model.status.engine)
+    known = (*(live.resolved.engine for live in spaces.newest_first), model.status.engine)
     wanted = engine_inputs(model, settings, space_id, texts)
-    return next((each for each in candidates if each and each.inputs == wanted), None)
+    return next((each for each in known if each and each.inputs == wanted), None)
 
 
 class UnreadableAnswerError(ValueError):

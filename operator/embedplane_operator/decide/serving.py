@@ -1,36 +1,40 @@
 """What serves: the manifests of the servers, and what is found about those that run. Pure."""
 
+from collections.abc import Collection
+
 from embedplane_operator.api.conditions import Reason
-from embedplane_operator.api.repair import Repair
-from embedplane_operator.api.resolved import Resolved
 from embedplane_operator.api.v1alpha1 import EmbeddingModel
 from embedplane_operator.decide.decision import Doomed
-from embedplane_operator.decide.resolution import Live
-from embedplane_operator.kinds import DEPLOYMENT, DISRUPTION_BUDGET, Manifest
+from embedplane_operator.decide.spaces import Plan
+from embedplane_operator.kinds import Manifest
 from embedplane_operator.observation import Observation
-from embedplane_operator.render.deployment import render_deployment
 from embedplane_operator.render.disruption_budget import render_disruption_budget
-from embedplane_operator.render.names import LABEL_VECTOR_SPACE
+from embedplane_operator.render.names import LABEL_VECTOR_SPACE, candidate_name, served_space
 from embedplane_operator.render.service import render_service
 from embedplane_operator.servers import Servers, ServerSurroundings, read_servers
 from embedplane_operator.settings import Settings
 from embedplane_operator.status import Finding, Outlook, met, unmet
 
 
-def serving_manifests(
-    model: EmbeddingModel, settings: Settings, resolved: Resolved, repair: Repair | None
-) -> tuple[Manifest, ...]:
-    """The Deployment, and what stands in front of it."""
-    return (
-        render_deployment(model, settings, resolved, repair),
-        *endpoint_manifests(model, settings, resolved.vector_space.id),
-    )
+def endpoint_manifests(model: EmbeddingModel, settings: Settings, space: str) -> tuple[Manifest, ...]:
+    """The main Service, and its budget; they need no engine, so they are kept whatever becomes of the spec."""
+    budget = render_disruption_budget(model, settings, space)
+    return (render_service(model, settings, space), *([budget] if budget else []))
 
 
-def endpoint_manifests(model: EmbeddingModel, settings: Settings, space_id: str) -> tuple[Manifest, ...]:
-    """The Service of a space, and its budget; they need no engine, so they are kept whatever becomes of the spec."""
-    budget = render_disruption_budget(model, settings, space_id)
-    return (render_service(model, settings, space_id), *([budget] if budget else []))
+def candidate_manifests(model: EmbeddingModel, settings: Settings, plan: Plan) -> tuple[Manifest, ...]:
+    """The Service of the space that the spec leads to, beside the main one, and its budget.
+
+    The Service stays after the cut-over until the old space is gone, so that who embeds by it is not cut off. The
+    budget does not: a pod with two budgets cannot be evicted.
+    """
+    if plan.wanted is None:
+        return ()
+    service = render_service(model, settings, plan.wanted, candidate_name(model))
+    if plan.wanted == plan.active:
+        return (service,)
+    budget = render_disruption_budget(model, settings, plan.wanted, candidate_name(model))
+    return (service, *([budget] if budget else []))
 
 
 def missing_api_keys(observed: Observation) -> Finding | None:
@@ -85,28 +89,22 @@ def rollout(servers: Servers, minimum: int) -> Finding:
     return Finding("False", Reason.ROLLOUT_RUNNING, words)
 
 
-def leftovers(observed: Observation, live: Live | None, wanted: tuple[Manifest, ...]) -> tuple[Doomed, ...]:
-    """Deployments of spaces that never served, and a budget that is not wanted any more."""
+def leftovers(observed: Observation, wanted: tuple[Manifest, ...], staying: Collection[str]) -> tuple[Doomed, ...]:
+    """What is not wanted any more: first what stands before servers, so that no Service is left without any.
+
+    `staying` names the spaces whose Deployments stay though they are not among `wanted`.
+    """
     names = {(manifest["kind"], manifest["metadata"]["name"]) for manifest in wanted}
-    keep = live.name if live else None
-    doomed = [
-        _doom(DEPLOYMENT.kind, deployment)
-        for deployment in observed.deployments
-        if (DEPLOYMENT.kind, deployment["metadata"]["name"]) not in names
-        and deployment["metadata"]["name"] != keep
-        and _is_child(deployment, observed)
-    ]
-    budget = observed.disruption_budget
-    if budget and _is_child(budget, observed) and (DISRUPTION_BUDGET.kind, budget["metadata"]["name"]) not in names:
-        doomed.append(_doom(DISRUPTION_BUDGET.kind, budget))
-    return tuple(doomed)
+    fronts = (observed.candidate_service, observed.candidate_budget, observed.disruption_budget)
+    servers = (each for each in observed.deployments if served_space(each) not in staying)
+    return tuple(
+        Doomed(each["kind"], each["metadata"]["name"], each["metadata"]["uid"])
+        for each in (*fronts, *servers)
+        if each and _is_child(each, observed) and (each["kind"], each["metadata"]["name"]) not in names
+    )
 
 
 def _is_child(manifest: Manifest, observed: Observation) -> bool:
     owners = manifest["metadata"].get("ownerReferences") or ()
     is_owned = any(owner.get("uid") == observed.model.metadata.uid for owner in owners)
     return is_owned and "deletionTimestamp" not in manifest["metadata"]
-
-
-def _doom(kind: str, manifest: Manifest) -> Doomed:
-    return Doomed(kind, manifest["metadata"]["name"], manifest["metadata"]["uid"])

@@ -4,49 +4,46 @@ suspended? → acceptable to this installation? → source pinned → vector spa
 Wherever the way ends, what serves already goes on, and its availability is reported.
 """
 
-from collections.abc import Sequence
-from dataclasses import replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
+from typing import Any
 
 from embedplane_operator.api.conditions import ConditionType, Reason
 from embedplane_operator.api.resolved import Resolved
-from embedplane_operator.api.status import EngineStatus, SetAside, SourceStatus, VectorSpaceStatus
-from embedplane_operator.api.v1alpha1 import EmbeddingModel
+from embedplane_operator.api.status import CandidateStatus, EngineStatus, SetAside, SourceStatus, VectorSpaceStatus
 from embedplane_operator.decide.acceptance import spec_refusal, taken_name
 from embedplane_operator.decide.decision import Decision, Pinned
 from embedplane_operator.decide.dimensions import unavailable_dimensions, with_dimensions
 from embedplane_operator.decide.drift import with_drift
+from embedplane_operator.decide.fleet import Fleet, same_engine
+from embedplane_operator.decide.marks import listed, marks_of
 from embedplane_operator.decide.own_texts import LOOK_AGAIN_TEXTS, has_own_texts, missing_texts
 from embedplane_operator.decide.preparation import engine_stage, source_stage
 from embedplane_operator.decide.progress import Progress, shared_jobs, stale_jobs
-from embedplane_operator.decide.repair import finished_repair, needed_repair
+from embedplane_operator.decide.repair import needed_repair
 from embedplane_operator.decide.resolution import (
-    Live,
     below_the_floor,
     known_engine,
-    live_of,
     pinned_before,
     pinned_source,
     pinned_space,
     read_set_aside,
-    refused_change,
     set_aside_words,
 )
 from embedplane_operator.decide.serving import (
     availability,
     endpoint_manifests,
-    leftovers,
     missing_api_keys,
     rollout,
     servers_of,
-    serving_manifests,
 )
+from embedplane_operator.decide.spaces import Plan, Spaces, plan_spaces, read_spaces
+from embedplane_operator.decide.stability import Question, judge, waiting_cutover
 from embedplane_operator.decide.standstill import LOOK_AGAIN_BLOCKED, blocked_by, suspended
 from embedplane_operator.decide.unsaid import incomplete_description
 from embedplane_operator.decide.way import Way
-from embedplane_operator.kinds import Manifest
 from embedplane_operator.observation import Observation
-from embedplane_operator.render.inputs import source_inputs
 from embedplane_operator.render.network_policies import render_network_policies
 from embedplane_operator.render.service_accounts import render_service_accounts
 from embedplane_operator.render.store_claim import render_store_claim
@@ -62,55 +59,59 @@ def decide(observed: Observation, settings: Settings, now: datetime) -> Decision
 
 
 def _decide(observed: Observation, settings: Settings, now: datetime) -> Decision:
-    live = live_of(observed.deployments, observed.model)
-    if observed.model.spec.suspend:
-        return suspended(observed, live)
+    spaces, model = read_spaces(observed), observed.model
+    if model.spec.suspend:
+        return suspended(observed, spaces)
     if taken := taken_name(observed, settings):
-        return blocked_by(observed, live, taken)
-    if refused := spec_refusal(observed.model, settings):
-        return replace(blocked_by(observed, live, refused), apply=_endpoint(observed.model, settings, live))
-    return _serve(Progress(_way(Way(observed, settings, now), live), live))
+        return blocked_by(observed, spaces, taken)
+    if refused := spec_refusal(model, settings):
+        endpoint = endpoint_manifests(model, settings, spaces.active.space) if spaces.active else ()
+        return replace(blocked_by(observed, spaces, refused), apply=endpoint)
+    return _serve(Progress(_way(Way(observed, settings, now), spaces), spaces))
 
 
-def _way(way: Way, live: Live | None) -> Way:
+def _way(way: Way, spaces: Spaces) -> Way:
     """The way, with what servers lack: only of an engine that is still wanted, for its Deployment keeps the record."""
-    if live is None or _same_engine(way, live) is None:
+    live = spaces.of_wishes(way.model) or spaces.active
+    if live is None or same_engine(way, live) is None:
         return way
     return replace(way, repair=needed_repair(servers_of(way.observed, live.name)))
 
 
 def _serve(progress: Progress) -> Decision:
     """Finds what the spec resolves to, and serves it; else what was served before."""
-    way, live = progress.way, progress.live
-    resolved, pinned = _resolve(progress)
-    manifests = _manifests(way, live, resolved)
-    name = manifests[0]["metadata"]["name"] if resolved else (live.name if live else None)
-    servers = servers_of(way.observed, name)
-    progress.findings[ConditionType.AVAILABLE] = availability(servers)
-    serving = rollout(servers, way.model.spec.scaling.min_replicas)
-    if resolved and not serving.is_met:
-        progress.checks.append(LOOK_AGAIN_ROLLOUT)
+    way, spaces = progress.way, progress.spaces
+    wanted = _wanted(progress)
+    plan = plan_spaces(spaces, way.model, wanted.space.id if wanted else None, way.now)
+    resolved = _resolve(progress, plan, wanted)
+    if resolved is None and not spaces.is_served:
+        plan = plan_spaces(spaces, way.model, None, way.now)  # nothing takes the place of what starts, until it can
+    fleet = Fleet(way, spaces, plan, resolved)
+    serving = _look_at_servers(progress, fleet)
     if (keys := missing_api_keys(way.observed)) is not None:
         progress.checks.append(LOOK_AGAIN_BLOCKED)  # Secrets are not watched
     if has_own_texts(way.observed):
         progress.checks.append(LOOK_AGAIN_TEXTS)
-    is_done = resolved is not None and serving.is_met
-    leaving = stale_jobs(progress, is_done=is_done)
-    old = live if not resolved or live is None or live.name == name else None
+    if plan.check_after is not None:
+        progress.checks.append(plan.check_after)
+    leaving = stale_jobs(progress, is_done=serving is not None and serving.is_met)
     namespace = way.model.metadata.namespace
     return Decision(
-        findings=Findings(progress.findings, keys, serving if resolved else None),
-        pinned=pinned,
+        findings=Findings(progress.findings, keys, serving),
+        pinned=_pinned(progress, plan, wanted, resolved),
         shared=(
             *render_service_accounts(namespace, way.settings),
             *render_network_policies(namespace, way.settings),
         ),
         claim=render_store_claim(namespace, way.settings) if _lacks_claim(way) else None,
-        apply=manifests,
+        apply=fleet.manifests,
         jobs=(*progress.actions, *leaving),
-        delete=leftovers(way.observed, old, manifests) if resolved else (),
+        delete=fleet.leftovers,
         shared_jobs=shared_jobs(progress, leaving),
-        serves=name,
+        marks=marks_of(way.observed, spaces, plan),
+        spaces=listed(way.model, spaces, plan),
+        candidate=_candidate(way, plan, wanted),
+        serves=fleet.active_name,
         check_after=min(progress.checks, default=None),
     )
 
@@ -119,76 +120,104 @@ def _lacks_claim(way: Way) -> bool:
     return way.observed.claim is None and not way.settings.store.is_remote
 
 
-def _manifests(way: Way, live: Live | None, resolved: Resolved | None) -> tuple[Manifest, ...]:
-    """All that serves; at least the endpoint of what serves already."""
-    if resolved:
-        repair = finished_repair(way.repair, resolved.engine.key, way.now) if way.repair else None
-        return serving_manifests(way.model, way.settings, resolved, repair)
-    if same := _same_engine(way, live):
-        return serving_manifests(way.model, way.settings, same, way.repair)
-    return _endpoint(way.model, way.settings, live)
+def _look_at_servers(progress: Progress, fleet: Fleet) -> Finding | None:
+    """Whether the endpoint answers, and whether the newest spec is what is served; None while that cannot be."""
+    observed, findings = progress.way.observed, progress.findings
+    findings[ConditionType.AVAILABLE] = availability(servers_of(observed, fleet.active_name))
+    if fleet.resolved is None:
+        return None
+    newest = rollout(servers_of(observed, fleet.newest_name), observed.model.spec.scaling.min_replicas)
+    findings[ConditionType.VECTOR_SPACE_STABLE] = _with_trouble(progress, newest)
+    if not newest.is_met:
+        progress.checks.append(LOOK_AGAIN_ROLLOUT)
+    return newest
 
 
-def _endpoint(model: EmbeddingModel, settings: Settings, live: Live | None) -> tuple[Manifest, ...]:
-    return endpoint_manifests(model, settings, live.resolved.vector_space.id) if live else ()
+def _with_trouble(progress: Progress, newest: Finding) -> Finding:
+    """What is said of the spaces; a cut-over that waits for servers which do not start has their words."""
+    found = progress.findings[ConditionType.VECTOR_SPACE_STABLE]
+    if found.reason != Reason.CUTOVER_WAITING or newest.is_met or newest.reason == Reason.ROLLOUT_RUNNING:
+        return found
+    return replace(found, message=f"{found.message}. {newest.reason}: {newest.message}", outlook=newest.outlook)
 
 
-def _resolve(progress: Progress) -> tuple[Resolved | None, Pinned]:
-    """Goes through the stages; what is pinned stays pinned when a later one is not done."""
-    way, live = progress.way, progress.live
-    before = pinned_before(way.model, live)
-    source, space = pinned_source(way.model, live), pinned_space(way.model, live)
-    fetched = None
+@dataclass(frozen=True)
+class Wanted:
+    """What the spec leads to; the engine, if one is known that counts."""
+
+    source: SourceStatus
+    space: VectorSpaceStatus
+    engine: EngineStatus | None
+    fetched: Mapping[str, Any] | None = None
+    """The answer of the fetch Job, where it had to be asked."""
+
+
+def _wanted(progress: Progress) -> Wanted | None:
+    """The source and the space of the spec; None while they are not known, or cannot be."""
+    way, spaces = progress.way, progress.spaces
+    source, space = pinned_source(way.model, spaces), pinned_space(way.model, spaces)
     unproven = missing_texts(way.observed)
-    engine = _usable_engine(way, space.base_id, live) if source and space and not unproven else None
+    engine = _usable_engine(way, space.base_id, spaces) if source and space and not unproven else None
+    fetched = None
     if source is None or space is None or (engine is None and not unproven):
         stage = source_stage(way, source)
         progress.take(stage)
         if stage.finding or stage.source is None or stage.space is None:
-            _pend(progress, {ConditionType.SOURCE_RESOLVED: stage.finding or _waiting("source")})
-            return None, before
+            progress.findings[ConditionType.SOURCE_RESOLVED] = stage.finding or _waiting("source")
+            return None
         source, space, fetched = stage.source, stage.space, stage.answer
     progress.findings[ConditionType.SOURCE_RESOLVED] = _resolved(source, read_set_aside(fetched))
     lengths = way.model.spec.embedding.dimensions
     space = with_dimensions(space, lengths)
     if unsaid := incomplete_description(space):
         progress.findings[ConditionType.DESCRIPTION_INCOMPLETE] = unsaid
-    another = refused_change(way.model, way.observed.deployments, live, space)
-    if refused := unavailable_dimensions(space, lengths) or another:
-        _pend(progress, {ConditionType.VECTOR_SPACE_STABLE: refused})
-        return None, before
-    progress.findings[ConditionType.VECTOR_SPACE_STABLE] = met(Reason.UNCHANGED, f"the vector space is {space.id}")
-    if unproven:
-        _pend(progress, {ConditionType.ENGINE_READY: unproven})
-        return None, _pinned_so_far(before, source, space, live)
+    if refused := unavailable_dimensions(space, lengths):
+        progress.findings[ConditionType.VECTOR_SPACE_STABLE] = refused
+        return None
+    return Wanted(source, space, engine, fetched)
+
+
+def _resolve(progress: Progress, plan: Plan, wanted: Wanted | None) -> Resolved | None:
+    """Goes on to the engine where the space may be served, and says why not where it may not."""
+    way, spaces, findings = progress.way, progress.spaces, progress.findings
+    if wanted is None:
+        if waiting := waiting_cutover(way.model, spaces, plan):
+            findings.setdefault(ConditionType.VECTOR_SPACE_STABLE, waiting)
+        _pend(progress)
+        return None
+    verdict = judge(Question(way.model, spaces, plan, wanted.space))
+    findings[ConditionType.VECTOR_SPACE_STABLE] = verdict.finding
+    if not verdict.is_admitted:
+        _pend(progress)
+        return None
+    if unproven := missing_texts(way.observed):
+        findings[ConditionType.ENGINE_READY] = unproven
+        return None
+    engine = wanted.engine
     if engine is None:
-        stage = engine_stage(way, source, fetched or {}, space.base_id)
+        stage = engine_stage(way, wanted.source, wanted.fetched or {}, wanted.space.base_id)
         progress.take(stage)
         if stage.engine is None:
-            _pend(progress, {ConditionType.ENGINE_READY: stage.finding or _waiting("engine")})
-            return None, _pinned_so_far(before, source, space, live)
+            findings[ConditionType.ENGINE_READY] = stage.finding or _waiting("engine")
+            return None
         engine = stage.engine
     if failed := below_the_floor(way.model, engine):
-        progress.findings[ConditionType.ENGINE_READY] = failed
-        return None, _pinned_so_far(before, source, space, live)
+        findings[ConditionType.ENGINE_READY] = failed
+        return None
     words = f"{engine.backend} {engine.precision}, lowest cosine {engine.conformance.minimum_cosine:.6g}"
-    progress.findings[ConditionType.ENGINE_READY] = met(
-        Reason.PUBLISHED, words + set_aside_words(engine.set_aside or ())
-    )
-    if missing_api_keys(way.observed):
-        return None, _pinned_so_far(before, source, space, live)
-    return Resolved(source, space, engine), Pinned(source, space, engine)
+    words += set_aside_words(engine.set_aside or ())
+    findings[ConditionType.ENGINE_READY] = met(Reason.PUBLISHED, words)
+    return None if missing_api_keys(way.observed) else Resolved(wanted.source, wanted.space, engine)
 
 
-def _usable_engine(way: Way, space_id: str, live: Live | None) -> EngineStatus | None:
+def _usable_engine(way: Way, space_id: str, spaces: Spaces) -> EngineStatus | None:
     """The engine of these wishes, unless servers could not load it."""
-    engine = known_engine(way.model, way.settings, space_id, live, way.texts)
+    engine = known_engine(way.model, way.settings, space_id, spaces, way.texts)
     return engine if engine and way.has(engine.key) else None
 
 
-def _pend(progress: Progress, ended_by: dict[ConditionType, Finding]) -> None:
-    """Says why the way ends here, and that the later stages wait."""
-    progress.findings.update(ended_by)
+def _pend(progress: Progress) -> None:
+    """Says that the later stages wait."""
     later = {
         ConditionType.VECTOR_SPACE_STABLE: "the vector space is known once the source is resolved",
         ConditionType.ENGINE_READY: "the engine comes after the source",
@@ -197,24 +226,25 @@ def _pend(progress: Progress, ended_by: dict[ConditionType, Finding]) -> None:
         progress.findings.setdefault(kind, Finding("Unknown", Reason.PENDING, words))
 
 
-def _pinned_so_far(before: Pinned, source: SourceStatus, space: VectorSpaceStatus, live: Live | None) -> Pinned:
-    """A new commit of the served space is pinned at once; the engine that serves stays in status."""
-    return Pinned(source, space, before.engine if live else None)
+def _pinned(progress: Progress, plan: Plan, wanted: Wanted | None, resolved: Resolved | None) -> Pinned:
+    """What is pinned of the active space. A new commit of it is pinned at once; the engine that serves stays."""
+    live = progress.spaces.find(plan.active)
+    before = pinned_before(progress.way.model, live)
+    if wanted is None or (progress.spaces.is_served and wanted.space.id != plan.active):
+        return before
+    engine = resolved.engine if resolved else (before.engine if live else None)
+    return Pinned(wanted.source, wanted.space, engine)
 
 
-def _same_engine(way: Way, live: Live | None) -> Resolved | None:
-    """What serves, if its source and engine are still what the spec asks for, so that other changes reach its pods.
-
-    A new source or engine must not: its names, image or flags would be put around the old one.
-    """
-    if live is None or live.resolved.source.inputs != source_inputs(way.model) or missing_api_keys(way.observed):
+def _candidate(way: Way, plan: Plan, wanted: Wanted | None) -> CandidateStatus | None:
+    """What the spec leads to while another space is active; kept while that cannot be known."""
+    if way.model.spec.vector_space_policy != "SideBySide":
         return None
-    if missing_texts(way.observed):
+    if wanted is None:
+        return way.model.status.candidate
+    if plan.active in (None, wanted.space.id):
         return None
-    engine = known_engine(way.model, way.settings, live.resolved.vector_space.base_id, live, way.texts)
-    if engine is None or engine.key != live.resolved.engine.key or below_the_floor(way.model, engine):
-        return None
-    return live.resolved
+    return CandidateStatus(source=wanted.source, vector_space=wanted.space)
 
 
 def _resolved(source: SourceStatus, set_aside: Sequence[SetAside]) -> Finding:

@@ -48,10 +48,10 @@ def ownership_labels(settings: Settings, component: str | None = None) -> dict[s
     return labels | ({LABEL_COMPONENT: component} if component else {})
 
 
-def endpoint_metadata(model: EmbeddingModel, settings: Settings) -> Manifest:
-    """Return the metadata of what stands in front of a model's servers: its Service and its budget."""
+def endpoint_metadata(model: EmbeddingModel, settings: Settings, name: str | None = None) -> Manifest:
+    """Return the metadata of what stands in front of a model's servers: a Service and a budget."""
     return {
-        "name": service_name(model),
+        "name": name or service_name(model),
         "namespace": model.metadata.namespace,
         "labels": ownership_labels(settings, SERVER) | {LABEL_MODEL: model.metadata.name},
         "ownerReferences": [owner_reference(owner_of(model), is_controller=True)],

@@ -79,17 +79,26 @@ def space_label(vector_space_id: str) -> str:
     return vector_space_id.replace(DIMENSIONS, ".dimensions-")
 
 
+def space_of_label(label: str) -> str:
+    """Return the space that a label's value names."""
+    return label.replace(".dimensions-", DIMENSIONS)
+
+
 def served_space(deployment: Manifest) -> str:
     """Return the name of the space that a Deployment says it serves; empty when it says none."""
     metadata = deployment["metadata"]
     named = (metadata.get("annotations") or {}).get(ANNOTATION_VECTOR_SPACE)
-    labelled = str((metadata.get("labels") or {}).get(LABEL_VECTOR_SPACE, ""))
-    return str(named or labelled.replace(".dimensions-", DIMENSIONS))
+    return str(named or space_of_label((metadata.get("labels") or {}).get(LABEL_VECTOR_SPACE, "")))
 
 
 def service_name(model: EmbeddingModel) -> str:
     """Return the name of the model's Service and PodDisruptionBudget."""
     return model.metadata.name
+
+
+def candidate_name(model: EmbeddingModel) -> str:
+    """Return the name of the Service and PodDisruptionBudget of the space that the spec leads to."""
+    return f"{model.metadata.name}-candidate"
 
 
 def url_of(model: EmbeddingModel) -> str:

@@ -8,12 +8,14 @@ from embedplane_operator.render.names import SERVER_PORT_NAME, SERVICE_PORT
 from embedplane_operator.settings import Settings
 
 
-def render_service(model: EmbeddingModel, settings: Settings, vector_space_id: str) -> Manifest:
-    """Return the Service in front of one vector space."""
+def render_service(
+    model: EmbeddingModel, settings: Settings, vector_space_id: str, name: str | None = None
+) -> Manifest:
+    """Return the Service in front of one vector space: the model's, unless it has a name of its own."""
     return {
         "apiVersion": "v1",
         "kind": "Service",
-        "metadata": endpoint_metadata(model, settings),
+        "metadata": endpoint_metadata(model, settings, name),
         "spec": {
             "type": "ClusterIP",
             "selector": space_selector(model, vector_space_id),
