@@ -132,7 +132,11 @@ class AutoscaleLoop:
     async def _scale(self, scalable: Scalable, observed: Observation | Missing, now: float) -> None:
         memory = self._memories.setdefault((scalable.namespace, scalable.deployment), _Memory())
         standing = Standing(
-            scalable.replicas, scalable.ready_replicas, scalable.benchmark_tokens_per_second, scalable.gives_way
+            scalable.replicas,
+            scalable.ready_replicas,
+            scalable.benchmark_tokens_per_second,
+            scalable.gives_way,
+            scalable.retires,
         )
         decision = decide(scalable.rules, standing, observed, memory.history, now)
         memory.history = decision.history
@@ -140,7 +144,7 @@ class AutoscaleLoop:
         report = _report(decision, memory)
         if target is not None:
             report = await self._write(scalable, target, decision, now)
-        if self._outlets.reports.set(scalable.key, report):
+        if scalable.is_active and self._outlets.reports.set(scalable.key, report):
             self._outlets.changed(scalable.key)
 
     async def _write(self, scalable: Scalable, target: int, decision: Decision, now: float) -> ScalingReport:
@@ -155,7 +159,14 @@ class AutoscaleLoop:
             return ScalingReport(report.desired_replicas, "ScaleFailed", message, active=False)
         if target != scalable.replicas:
             self.counts.changes += 1
-            logger.info("%s: %d -> %d replicas: %s", scalable.key, scalable.replicas, target, decision.message)
+            logger.info(
+                "%s/%s: %d -> %d replicas: %s",
+                scalable.namespace,
+                scalable.deployment,
+                scalable.replicas,
+                target,
+                decision.message,
+            )
             memory.history = memory.history.changed(Change(now, target - scalable.replicas), scalable.rules)
             memory.last_scale_time = datetime.now(UTC).replace(microsecond=0)
         return _report(decision, memory)

@@ -30,6 +30,11 @@ class Observation:
         return self.interactive_queue + self.bulk_queue
 
     @property
+    def is_idle(self) -> bool:
+        """True if no request came, waited or was answered; an engine that only checks itself is idle."""
+        return not any((self.admitted, self.rejected, self.queued, self.tokens))
+
+    @property
     def tokens_per_busy_second(self) -> float:
         """What one engine does in a second of work; 0 if none worked."""
         return self.tokens / self.busy_replicas if self.busy_replicas > 0 else 0.0

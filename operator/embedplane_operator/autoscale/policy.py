@@ -31,6 +31,8 @@ class Standing:
     benchmark: float | None
     gives_way: bool = False
     """Servers that cannot become ready make room for the build of their engine."""
+    retires: bool = False
+    """Its vector space is not the active one any more: it goes to 0 when no request comes, and never grows."""
 
 
 @dataclass(frozen=True)
@@ -73,6 +75,8 @@ def _decide(
     if standing.gives_way and not standing.ready_replicas:
         message = "No server can load its engine: they make room until it is built, then minReplicas start."
         return Decision(0, "MakingRoom", message, False, held)
+    if standing.retires:
+        return _retire(rules, standing, _if_complete(observed, standing), history, now)
     if not rules.min_replicas <= standing.replicas <= rules.max_replicas:
         return _into_bounds(rules, standing, held)
     observed = _if_complete(observed, standing)
@@ -94,6 +98,25 @@ def _decide(
         )
         return Decision(standing.replicas, "CapacityUnknown", message, False, held, observed)
     return _follow(_Load(rules, standing, observed, capacity), history, now)
+
+
+def _retire(
+    rules: ScalingRules, standing: Standing, observed: Observation | Missing, history: History, now: float
+) -> Decision:
+    """To 0 once nothing was asked for as long as a scale-down is held back; nothing measured is not nothing."""
+    current = standing.replicas
+    hold = Recommendation(now, current, is_measured=False)
+    if not current:
+        return Decision(0, "Retired", "The vector space retires, and no server runs.", False, history)
+    if isinstance(observed, Missing):
+        message = f"The vector space retires. {observed.message} Replicas stay at {current}."
+        return Decision(current, observed.reason, message, False, history.recommended(hold, rules))
+    wanted = 0 if observed.is_idle else current
+    replicas = stabilized(wanted, current, history, rules, now)
+    words = "no request reached it" if observed.is_idle else "requests still reach it"
+    message = f"The vector space retires, and {words} -> {_replicas(replicas)}"
+    history = history.recommended(Recommendation(now, wanted, is_measured=True), rules)
+    return Decision(replicas, "Retiring", message, True, history, observed)
 
 
 def demanded(observation: Observation, rules: ScalingRules) -> float:

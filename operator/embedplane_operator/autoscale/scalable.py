@@ -26,6 +26,10 @@ class Scalable:
     benchmark_tokens_per_second: float | None
     """`status.engine.benchmark.tokensPerSecond` of the engine it serves; None when that is not known."""
 
+    is_active: bool = True
+    """The model's main Service serves its space: it is what the model's report is about."""
+    retires: bool = False
+    """Its space is not the active one any more, and nobody wants to return to it."""
     gives_way: bool = False
     """Its servers cannot load their engine: while none is ready, they make room for the build of another."""
     made_room: bool = False

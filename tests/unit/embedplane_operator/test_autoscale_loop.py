@@ -252,3 +252,15 @@ async def test_the_loop_survives_its_own_bugs_and_shows_that_it_lives() -> None:
     with contextlib.suppress(asyncio.CancelledError):
         await running
     assert loop.counts.ticks >= 3
+
+
+async def test_the_report_is_about_the_active_space() -> None:
+    scene = Scene()
+    candidate = replace(MINILM, deployment="minilm-def", vector_space="vs1-def", replicas=1, is_active=False)
+    scene.cluster.scalables = [MINILM, candidate]
+    loop = scene.loop()
+    await loop.tick(0.0)
+    await loop.tick(15.0)
+
+    assert scene.report.reason == "AsDemanded"
+    assert scene.told == [KEY]
