@@ -23,6 +23,7 @@ from embedplane_server.lifecycle import Lifecycle
 from embedplane_server.metrics import Identity, Metrics
 from embedplane_server.options import Policy, RequestLimits
 from embedplane_server.policies import serving_policy
+from embedplane_server.retirement import Retirement
 from embedplane_server.routes.body import Bodies
 from embedplane_server.routes.cohere import Cohere
 from embedplane_server.routes.cors import with_cors
@@ -173,6 +174,7 @@ def _edge_settings(
         shortcuts={(method, route.path): route.endpoint for route in plain for method in route.methods or ()},
         keys=keys,
         last_check=last_check,
+        retirement=Retirement(settings.role_file),
     )
 
 

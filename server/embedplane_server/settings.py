@@ -216,5 +216,6 @@ class ServeSettings(Settings):
     max_request_tokens: int = Field(default=300_000, ge=1)
     max_request_bytes: int = Field(default=16 * 1024 * 1024, ge=1024)
     api_keys_files: Annotated[tuple[Path, ...], FromJson] = ()
+    role_file: Path | None = None
     cors_origins: Annotated[tuple[str, ...], FromJson] = ()
     token_encoding: Literal["model", "cl100k_base"] = "model"  # noqa: S105 -- whose token ids are meant, no secret

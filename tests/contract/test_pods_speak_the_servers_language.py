@@ -7,10 +7,12 @@ from typing import Any
 import pytest
 import yaml
 
+from embedplane_operator.api.roles import ANNOTATION_ROLE, Role
 from embedplane_operator.api.serving import ROUTE, TAKEN_ROUTE
 from embedplane_operator.render.inputs import digest_of_texts
 from embedplane_server import settings as server_settings
 from embedplane_server.export.own_texts import read_own_texts
+from embedplane_server.retirement import RETIRING
 from embedplane_server.routes.openai import EMBEDDINGS_PATHS
 from embedplane_server.routes.operations import OPERATIONS
 from embedplane_server.settings import (
@@ -156,6 +158,22 @@ def test_the_server_knows_its_names_its_space_and_its_limits() -> None:
     assert (settings.max_request_seconds, settings.max_connection_seconds) == (60, 30)
     assert settings.drain_delay_seconds == 5
     assert settings.minimum_cosine == 0.9999
+
+
+def test_the_server_reads_its_role_where_the_pod_s_annotation_is_mounted() -> None:
+    case = ROOT / "tests/data/cpu-minimal/input.yaml"
+    server = containers_of(case)["serve"]
+    settings = ServeSettings.from_environment(environment_of(server))
+    (deployment,) = [
+        each for each in yaml.safe_load_all((case.parent / "output.yaml").read_text()) if each["kind"] == "Deployment"
+    ]
+    volumes = {each["name"]: each for each in deployment["spec"]["template"]["spec"]["volumes"]}
+    (mount,) = [each for each in server["volumeMounts"] if each["name"] == "role"]
+    (item,) = volumes["role"]["downwardAPI"]["items"]
+
+    assert str(settings.role_file) == f"{mount['mountPath']}/{item['path']}"
+    assert item["fieldRef"]["fieldPath"] == f"metadata.annotations['{ANNOTATION_ROLE}']"
+    assert Role.RETIRING == RETIRING
 
 
 def test_the_server_knows_what_requests_may_ask_for_and_who_may_ask() -> None:

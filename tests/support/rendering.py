@@ -103,7 +103,7 @@ def every_manifest(model: EmbeddingModel, settings: Settings) -> list[Manifest]:
     export = export_inputs(model, settings, pinned.source.digest, texts)
     build = build_inputs(model, settings, "export-key", texts)
     budget = render_disruption_budget(model, settings, space)
-    names, as_of = (pinned.source.digest, space), datetime(2026, 11, 23, 12, tzinfo=UTC)
+    names, as_of = (pinned.source.digest, pinned.vector_space.base_id), datetime(2026, 11, 23, 12, tzinfo=UTC)
     return [
         *([] if settings.store.is_remote else [render_store_claim(model.metadata.namespace, settings)]),
         *render_service_accounts(model.metadata.namespace, settings),

@@ -4,6 +4,7 @@ import json
 
 from embedplane_operator.api.repair import Repair
 from embedplane_operator.api.resolved import Resolved
+from embedplane_operator.api.roles import ANNOTATION_ROLE
 from embedplane_operator.api.status import VectorSpaceStatus
 from embedplane_operator.api.v1alpha1 import EmbeddingModel
 from embedplane_operator.kinds import Manifest
@@ -32,6 +33,8 @@ from embedplane_operator.render.store import store_access, store_labels
 from embedplane_operator.settings import Settings
 
 SHUTDOWN_SECONDS = 5
+ROLE_FOLDER = "/var/run/embedplane"
+"""A file `role` below it has the pod's annotation of that name; servers of a retiring space close their connections."""
 API_KEYS_FOLDER = "/var/run/secrets/embedplane/api-keys"
 
 
@@ -151,6 +154,7 @@ def _environment(model: EmbeddingModel, resolved: Resolved) -> dict[str, str]:
         "MAX_BATCH_TOKENS": spec.engine.max_batch_tokens,
         "MAX_QUEUED_TOKENS": serving.max_queued_tokens,
         "DIMENSIONS": _dimensions(resolved.vector_space),
+        "ROLE_FILE": f"{ROLE_FOLDER}/role",
         "API_KEYS_FILES": json.dumps([API_KEYS_FOLDER]) if serving.api_keys_secret_ref else None,
     }
     given = {name: value for name, value in {**required, **optional}.items() if value is not None}
@@ -165,17 +169,20 @@ def _dimensions(space: VectorSpaceStatus) -> str | None:
 
 
 def _mounts(model: EmbeddingModel) -> list[Manifest]:
+    # whole folders, since a subPath would never see a change
+    role = {"name": "role", "mountPath": ROLE_FOLDER, "readOnly": True}
     if model.spec.serving.api_keys_secret_ref is None:
-        return []
-    # the whole folder, since a subPath would never see a change of the Secret
-    return [{"name": "api-keys", "mountPath": API_KEYS_FOLDER, "readOnly": True}]
+        return [role]
+    return [role, {"name": "api-keys", "mountPath": API_KEYS_FOLDER, "readOnly": True}]
 
 
 def _volumes(model: EmbeddingModel) -> list[Manifest]:
+    field = {"fieldRef": {"apiVersion": "v1", "fieldPath": f"metadata.annotations['{ANNOTATION_ROLE}']"}}
+    role = {"name": "role", "downwardAPI": {"defaultMode": 0o444, "items": [{"path": "role", **field}]}}
     reference = model.spec.serving.api_keys_secret_ref
     if reference is None:
-        return []
-    return [{"name": "api-keys", "secret": {"secretName": reference.name, "defaultMode": 0o440}}]
+        return [role]
+    return [role, {"name": "api-keys", "secret": {"secretName": reference.name, "defaultMode": 0o440}}]
 
 
 def _scrape_annotations(settings: Settings) -> dict[str, str]:

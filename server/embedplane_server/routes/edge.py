@@ -17,6 +17,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from embedplane_server.keys import ApiKeys
 from embedplane_server.lifecycle import Lifecycle
 from embedplane_server.metrics import Metrics
+from embedplane_server.retirement import Retirement
 from embedplane_server.routes.authorization import check_key
 from embedplane_server.routes.connection import connection_of
 from embedplane_server.routes.errors import INTERNAL, error_response, verdict_on
@@ -52,6 +53,7 @@ class EdgeSettings:
     keys: ApiKeys | None = None
     """None: anybody may ask."""
     last_check: Callable[[], Checked | None] = lambda: None
+    retirement: Retirement = field(default_factory=lambda: Retirement(None))
 
 
 class Edge:
@@ -119,7 +121,8 @@ class Edge:
     def _is_to_close(self, scope: Scope, status: int) -> bool:
         """Tell whether the connection ends with this answer: balancers see new connections only."""
         is_old = connection_of(scope).seconds >= self._settings.max_connection_seconds
-        return is_old or status in CLOSING_STATUSES or self._lifecycle.is_draining
+        is_leaving = self._lifecycle.is_draining or self._settings.retirement.is_retiring
+        return is_old or status in CLOSING_STATUSES or is_leaving
 
     def _request_id(self, scope: Scope) -> bytes:
         """Return the client's own id for the request if it is presentable, else a new one."""
