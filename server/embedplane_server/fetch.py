@@ -37,6 +37,7 @@ from embedplane_server.model import readme
 from embedplane_server.model.chain import read_chain
 from embedplane_server.model.description import read_model
 from embedplane_server.model.files import configuration_files, weight_files
+from embedplane_server.model.parts import part_digests
 from embedplane_server.model.places import module_places
 from embedplane_server.progress import Progress
 from embedplane_server.results import BuildResult, FetchResult, set_aside_results, vector_space_result
@@ -83,7 +84,7 @@ async def fetch(settings: FetchSettings, progress: Progress) -> FetchResult:
         digest=stored.digest,
         size_bytes=stored.entry.size_bytes,
         architecture=description.architecture,
-        vector_space=vector_space_result(description, unsaid),
+        vector_space=vector_space_result(description, unsaid, part_digests(reading.form)),
         export_keys=await _exports(store, description.vector_space, settings.engine.texts),
         engine=await _engine(store, description.vector_space, settings.engine),
         set_aside=set_aside_results(store.quarantine.put),

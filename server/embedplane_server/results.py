@@ -40,6 +40,8 @@ class VectorSpaceResult(Result):
     """Names of the prompts, as many as fit."""
     unsaid: tuple[str, ...] | None = None
     """Names of what the model's files leave unsaid or contradict; None: nothing."""
+    parts: dict[str, str] | None = None
+    """Digests of what the id is made of (`model/parts.py`)."""
 
 
 class ConformanceResult(Result):
@@ -135,7 +137,9 @@ class FetchResult(Result):
     set_aside: tuple[SetAsideResult, ...] | None = None
 
 
-def vector_space_result(description: ModelDescription, unsaid: Sequence[Unsaid] = ()) -> VectorSpaceResult:
+def vector_space_result(
+    description: ModelDescription, unsaid: Sequence[Unsaid] = (), parts: dict[str, str] | None = None
+) -> VectorSpaceResult:
     """Return what the status shows of a description and of what was filled in."""
     names: list[str] = []
     for name in sorted(description.prompts):
@@ -152,6 +156,7 @@ def vector_space_result(description: ModelDescription, unsaid: Sequence[Unsaid] 
         similarity=description.similarity,
         prompts=tuple(names),
         unsaid=tuple(each.name for each in unsaid) or None,
+        parts=parts,
     )
 
 

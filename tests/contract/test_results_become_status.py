@@ -10,6 +10,7 @@ from tests.support.fake_engine import classifying_manifest, engine_manifest
 from tests.support.rendering import model_of, settings_of
 from tests.support.world import World
 
+PARTS = {"weights": "0" * 12, "prompts": "1" * 12}
 SCORES = ConformanceResult(
     texts=76, minimum_cosine=0.9995, mean_cosine=0.9999, maximum_difference=0.003, rank_correlation=0.9998
 )
@@ -37,7 +38,7 @@ def fetched(manifest: EngineManifest) -> FetchResult:
         digest="d1",
         size_bytes=7,
         architecture=manifest.description.architecture,
-        vector_space=vector_space_result(manifest.description),
+        vector_space=vector_space_result(manifest.description, parts=PARTS),
         export_keys={},
         engine=manifest.result(),
     )
@@ -59,6 +60,7 @@ async def test_a_model_of_every_kind_becomes_ready_and_its_status_says_what_it_i
     assert world.status["source"]["architecture"] == described.architecture
     assert (space["id"], space["task"]) == (manifest.vector_space, described.task)
     assert (space["dimensions"], space.get("pooling")) == (described.dimensions, described.pooling)
+    assert space["parts"] == PARTS
     assert conformance == manifest.conformance.as_document()
 
 

@@ -51,7 +51,8 @@ async def test_another_vector_space_is_refused_and_the_old_one_serves_on(change:
 
     world.model(HUB | change)
     await world.settle()
-    world.finish("fetch", fetched(SPACE_B, commit="b" * 40))
+    answer = fetched(SPACE_B, commit="b" * 40)
+    world.finish("fetch", answer | {"vectorSpace": answer["vectorSpace"] | {"pooling": "cls"}})
     await world.settle()
 
     assert world.says("VectorSpaceStable") == ("False", "VectorSpaceChangeRefused")
@@ -62,6 +63,8 @@ async def test_another_vector_space_is_refused_and_the_old_one_serves_on(change:
     message = (world.condition("VectorSpaceStable") or {})["message"]
     assert SPACE_A in message
     assert SPACE_B in message
+    assert "They differ in the pooling (mean before, cls now)" in message
+    assert "set spec.vectorSpacePolicy to SideBySide" in message
     assert name_of(world.deployment()) == "minilm-aaaaaaaa"
     for part in ("source", "vectorSpace", "engine", "servedGeneration"):
         assert world.status[part] == before[part]
