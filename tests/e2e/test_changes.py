@@ -19,6 +19,7 @@ def test_a_change_of_the_vector_space_is_refused_and_the_old_one_serves_on(share
 
     refused = shared.wait_for_condition("stable", "VectorSpaceStable", "False", reason="VectorSpaceChangeRefused")
     assert before["status"]["vectorSpace"]["id"] in refused["message"]
+    assert "They differ in the window (256 tokens before, 128 tokens now)" in refused["message"]
     for condition, status in (("Ready", "False"), ("Stalled", "True"), ("Available", "True")):
         assert (shared.condition("stable", condition) or {})["status"] == status
     assert client_of(shared, "stable").embeddings.create(model="stable", input="still here").data

@@ -78,6 +78,8 @@ def test_defaults_are_visible(namespace: Kubectl) -> None:
                 },
             },
         },
+        "vectorSpacePolicy": "Refuse",
+        "retireAfter": "24h",
         "suspend": False,
     }
 
@@ -242,6 +244,13 @@ REFUSED: list[tuple[str, dict[str, Any], list[str]]] = [
         "a variable of ours",
         {"podTemplate": {"env": [{"name": "EMBEDPLANE_PORT", "value": "1"}]}},
         ["podTemplate.env", "set the field of spec"],
+    ),
+    ("a policy", {"vectorSpacePolicy": "Replace"}, ["vectorSpacePolicy", '"Refuse", "SideBySide"']),
+    ("a bare number for a time", {"retireAfter": "24"}, ["spec.retireAfter", "such as 90s, 30m, 24h"]),
+    (
+        "a space of another form",
+        {"vectorSpacePolicy": "SideBySide", "activeVectorSpace": "minilm"},
+        ["spec.activeVectorSpace", "vs1-0123456789abcdef0123;dimensions=256"],
     ),
     ("an unknown effect", {"podTemplate": {"tolerations": [{"effect": "Never"}]}}, ["tolerations[0].effect"]),
     ("an unknown field", {"replicas": 3}, ["unknown field", "spec.replicas"]),

@@ -1,7 +1,7 @@
 """Requests that go on in the background while a test changes the world below them."""
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
@@ -15,6 +15,8 @@ class Traffic:
     """What the requests met so far."""
 
     successes: int = 0
+    spaces: list[str] = field(default_factory=list)
+    """The vector space that each answer named, in the order in which they came."""
     failures: list[str] = field(default_factory=list)
     stop: threading.Event = field(default_factory=threading.Event)
 
@@ -28,27 +30,41 @@ class Traffic:
         )
 
 
-def ask(client: httpx.Client, url: str, model: str, traffic: Traffic) -> None:
+QUERY = "a query among many"
+SPACE_HEADER = "x-embedplane-vector-space"
+Judge = Callable[[httpx.Response], str | None]
+"""What is wrong with an answer; None when nothing is."""
+
+
+def is_ok(answer: httpx.Response) -> str | None:
+    return None if answer.status_code == httpx.codes.OK else f"{answer.status_code} {answer.text[:200]}"
+
+
+def ask(client: httpx.Client, url: str, model: str, traffic: Traffic, judge: Judge = is_ok) -> None:
     try:
-        answer = client.post(url, json={"model": model, "input": "a query among many"})
+        answer = client.post(url, json={"model": model, "input": QUERY})
     except httpx.HTTPError as error:
         traffic.failures.append(repr(error))
         return
-    if answer.status_code == httpx.codes.OK:
-        traffic.successes += 1
+    traffic.spaces.append(answer.headers.get(SPACE_HEADER, ""))
+    if complaint := judge(answer):
+        traffic.failures.append(complaint)
     else:
-        traffic.failures.append(f"{answer.status_code} {answer.text[:200]}")
+        traffic.successes += 1
 
 
 @contextmanager
-def constant_requests(base_url: str, model: str, clients: int = 4) -> Iterator[Traffic]:
-    """Send requests from a few pooling clients, without retries, until the block ends."""
+def constant_requests(
+    base_url: str, model: str, clients: int = 4, *, judge: Judge = is_ok, pin: str | None = None
+) -> Iterator[Traffic]:
+    """Send requests from a few pooling clients, without retries, until the block ends; `pin` names their space."""
     traffic = Traffic()
+    headers = {SPACE_HEADER: pin} if pin else {}
 
     def work() -> None:
-        with httpx.Client(timeout=30) as client:
+        with httpx.Client(timeout=30, headers=headers) as client:
             while not traffic.stop.is_set():
-                ask(client, f"{base_url}/v1/embeddings", model, traffic)
+                ask(client, f"{base_url}/v1/embeddings", model, traffic, judge)
                 traffic.stop.wait(0.02)
 
     threads = [threading.Thread(target=work) for _ in range(clients)]

@@ -10,8 +10,12 @@ from typing import Any
 import pytest
 import yaml
 
+from embedplane_operator.decide.stages import decide
 from embedplane_operator.kinds import Manifest
+from embedplane_operator.observation import parse_model
+from embedplane_operator.observe import Observer
 from tests.support.rendering import ROOT, every_manifest, model_of, settings_of
+from tests.support.spaces import with_candidate
 
 DATA = ROOT / "tests" / "data"
 CASES = sorted(path.parent for path in DATA.glob("*/input.yaml"))
@@ -47,3 +51,13 @@ def golden(path: Path, manifests: list[Manifest]) -> list[Manifest]:
 class Dumper(yaml.SafeDumper):
     def ignore_aliases(self, data: object) -> bool:
         return True
+
+
+async def test_a_model_with_a_candidate_renders_as_in() -> None:
+    world = await with_candidate()
+    model = parse_model(world.model())
+
+    observed = await Observer(world.cluster, world.settings.store).observe(model, None)
+    manifests = list(decide(observed, world.settings, world.now).apply)
+
+    assert manifests == golden(DATA / "two-spaces" / "output.yaml", manifests)
