@@ -40,15 +40,15 @@ def steps_of(model: Path, tmp_path: Path) -> tuple[Steps, FetchResult]:
 
 def spoil(monkeypatch: pytest.MonkeyPatch, way: wrong.Spoil) -> None:
     """Make the next export's graph wrong; references, tokenizer and description stay the model's."""
-    from embedplane_server.export import graph  # noqa: PLC0415 -- torch, only for these tests
+    from embedplane_server.export import step  # noqa: PLC0415 -- torch, only for these tests
 
-    trace = graph.trace
+    write = step._write_graph
 
-    def trace_spoilt(model, signature):
+    def write_spoilt(model, *further):
         way(model)
-        return trace(model, signature)
+        write(model, *further)
 
-    monkeypatch.setattr(graph, "trace", trace_spoilt)
+    monkeypatch.setattr(step, "_write_graph", write_spoilt)
 
 
 def published(steps: Steps) -> list[str]:
