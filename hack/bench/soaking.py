@@ -3,6 +3,7 @@
 import argparse
 import asyncio
 import contextlib
+import io
 import json
 import os
 import sys
@@ -111,7 +112,7 @@ async def _send(target: Target, queue: Iterator[Ask], clients: int, tally: Tally
 
 async def _ask(client: aiohttp.ClientSession, target: Target, ask: Ask, tally: Tally) -> None:
     content = ask.body if isinstance(ask.body, bytes) else json.dumps(ask.body).encode()
-    async with client.post(ask.path, data=content, headers=ask.headers) as answer:
+    async with client.post(ask.path, data=io.BytesIO(content), headers=ask.headers) as answer:
         body = await answer.read()
     tally.seen += 1
     tally.answers[f"{ask.kind}: {answer.status}"] += 1
