@@ -29,7 +29,9 @@ def hub(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Hub]:
 @pytest.fixture(scope="session")
 def installation(hub: Hub) -> Iterator[Installation]:
     values = json.loads(Path(os.environ["EMBEDPLANE_VALUES"]).read_text())  # written by `hack/demo/demo prepare`
-    installed = Installation("embedplane", "embedplane-system", values | {"hub": {"endpoint": hub.endpoint}})
+    # Collections come by the clock; what they do is in test_housekeeping.py.
+    values |= {"hub": {"endpoint": hub.endpoint}, "storeCollection": {"enabled": False}}
+    installed = Installation("embedplane", "embedplane-system", values)
     installed.upgrade()
     yield installed
     installed.uninstall()

@@ -18,7 +18,7 @@ GRACE = 20
 
 @pytest.fixture
 def tidy(installation: Installation) -> Iterator[None]:
-    with installation.changed({"storeCollection": {"intervalSeconds": 15, "graceSeconds": GRACE}}):
+    with installation.changed({"storeCollection": {"enabled": True, "intervalSeconds": 15, "graceSeconds": GRACE}}):
         yield
 
 

@@ -48,6 +48,7 @@ class OperatorProcess:
             },
             "ports": {"metrics": self.metrics_port, "health": self.health},
             "scaling": {"tickSeconds": 1},
+            "storeCollection": {"enabled": False},  # its Jobs come by the clock
             "workers": 4,
             **self.changes,
         }
