@@ -101,7 +101,7 @@ def test_a_model_of_a_bucket_is_served_by_two_replicas_from_a_remote_store(names
 
     assert namespace.list("persistentvolumeclaims") == []
     kept = storage.folder / "buckets" / "artifacts" / "embedplane" / namespace.namespace
-    assert {path.name for path in kept.iterdir()} == {"engines", "exports", "models", "sources"}
+    assert {path.name for path in kept.iterdir()} == {"engines", "exports", "models", "sources", "uses"}
 
 
 @pytest.mark.usefixtures("remote_store")
