@@ -60,4 +60,4 @@ def test_a_collection_that_cannot_run_is_told_at_a_model(namespace: Kubectl, tmp
         def told() -> bool:
             return "StoreNotCollected" in {event["reason"] for event in namespace.list("events.events.k8s.io")}
 
-        wait_for("the scheduler is quoted", told, within=120)
+        wait_for("the scheduler is quoted", told, within=300)
