@@ -1,9 +1,23 @@
 """From the engine's threads back to those who wait: each on its own event loop."""
 
+import asyncio
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from typing import Any, Protocol, TypeVar
 
 from embedplane_server.scheduling.work import Embedded, Work
+
+
+class Waiter(Protocol):
+    """Somebody who waits for an answer."""
+
+    @property
+    def future(self) -> asyncio.Future[Any]:
+        """Where it is waited for."""
+        ...
+
+
+AnyWaiter = TypeVar("AnyWaiter", bound=Waiter)
 
 
 def embedded(work: Work, now: float) -> Embedded:
@@ -13,14 +27,14 @@ def embedded(work: Work, now: float) -> Embedded:
     return Embedded(work.vectors, work.started - work.arrived, now - work.started)
 
 
-def settle(works: Sequence[Work], answer: Callable[[Work], None]) -> None:
-    """Settle the futures of these requests on their event loop, all in one step."""
+def settle(waiting: Sequence[AnyWaiter], answer: Callable[[AnyWaiter], None]) -> None:
+    """Settle the futures of those who wait on one event loop, all in one step."""
 
     def settle_all() -> None:
-        for work in works:
-            if not work.future.done():
-                answer(work)
+        for each in waiting:
+            if not each.future.done():
+                answer(each)
 
-    if works:
+    if waiting:
         with suppress(RuntimeError):  # the loop was closed: nobody waits for the answer
-            works[0].future.get_loop().call_soon_threadsafe(settle_all)
+            waiting[0].future.get_loop().call_soon_threadsafe(settle_all)

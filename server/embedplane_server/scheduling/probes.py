@@ -5,8 +5,7 @@ rides along: as one more row of a batch that goes anyway, so that a server that 
 """
 
 import asyncio
-from collections.abc import Callable, Sequence
-from contextlib import suppress
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from embedplane_server.engines.base import Vectors
@@ -32,19 +31,3 @@ class Probe:
     rides_from: float
     """By the scheduler's clock: from then on it need not find the engine idle."""
     future: asyncio.Future[Probed]
-
-    def settle(self, probed: Probed) -> None:
-        """Give the answer to the event loop that waits for it."""
-        self._tell(lambda: self.future.set_result(probed))
-
-    def fail(self, error: Exception) -> None:
-        """Say that the engine did not answer."""
-        self._tell(lambda: self.future.set_exception(error))
-
-    def _tell(self, answer: Callable[[], None]) -> None:
-        def unless_done() -> None:
-            if not self.future.done():
-                answer()
-
-        with suppress(RuntimeError):  # the loop was closed: nobody waits for it
-            self.future.get_loop().call_soon_threadsafe(unless_done)

@@ -238,7 +238,8 @@ class Scheduler:
             return
         self._report(begun, Outcome.SUCCESS)
         if begun.probe is not None:
-            begun.probe.settle(Probed(vectors[-1], rode_along=bool(begun.units)))
+            probed = Probed(vectors[-1], rode_along=bool(begun.units))
+            settle([begun.probe], lambda probe: probe.future.set_result(probed))
         self._answer(begun, vectors)
 
     def _refuse(self, begun: Begun) -> None:
@@ -294,4 +295,4 @@ class Scheduler:
         self._end(works, Outcome.FAILED)
         settle(works, lambda work: work.future.set_exception(error()))
         if begun.probe is not None:
-            begun.probe.fail(error())
+            settle([begun.probe], lambda probe: probe.future.set_exception(error()))
