@@ -49,13 +49,16 @@ def form_of(path: Path) -> Form | None:
 
 
 def read_records(path: Path, columns: Columns) -> Iterator[Record]:
-    """Yield the records of a file in its order; ids of plain text are line numbers from 1.
+    """Return the records of a file in its order, read one by one; ids of plain text are line numbers from 1.
 
     Ids are strings or whole numbers, one kind in a file. Raises `PermanentError` that names the record it cannot read.
     """
     if not path.is_file():
         raise PermanentError(PermanentReason.PATH_NOT_FOUND, f"{path} is not a file. Give that of your texts.")
-    form = form_of(path)
+    return _records(path, form_of(path), columns)
+
+
+def _records(path: Path, form: Form | None, columns: Columns) -> Iterator[Record]:
     rows: Iterable[Mapping[str, Any]]
     if form is None:
         yield from (Record(number, line.strip()) for number, line in _lines(path) if line.strip())

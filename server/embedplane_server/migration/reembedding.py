@@ -47,7 +47,7 @@ class Reembedding:
 async def reembed(wanted: Reembedding, endpoint: Endpoint, teller: Teller) -> int:
     """Embed every record that is in no part yet; return how many records the parts hold."""
     form = wanted.form or form_of(wanted.input) or "jsonl"
-    records = read_records(wanted.input, wanted.columns)
+    records, size = read_records(wanted.input, wanted.columns), wanted.input.stat().st_size
     served = await endpoint.served()
     if wanted.space not in (None, served.space):
         raise invalid_settings(
@@ -56,7 +56,7 @@ async def reembed(wanted: Reembedding, endpoint: Endpoint, teller: Teller) -> in
     plan = Plan(
         vector_space=served.space,
         input=wanted.input.name,
-        input_bytes=_size(wanted.input),
+        input_bytes=size,
         input_type=wanted.input_type,
         truncate=wanted.truncate,
         part_records=wanted.part_records,
@@ -116,7 +116,3 @@ def _texts(records: Sequence[Record], before: int) -> list[str]:
                 f"record {number} (id {record.id!r}) has no text to embed. Give it one or take the record out."
             )
     return [record.text or "" for record in records]
-
-
-def _size(path: Path) -> int:
-    return path.stat().st_size if path.exists() else 0

@@ -183,6 +183,13 @@ async def test_a_file_that_cannot_be_read_is_named(wanted, tmp_path, name, conte
             await reembed(replace(wanted, input=tmp_path / name), endpoint, teller())
 
 
+async def test_an_input_that_is_not_there_claims_no_folder(wanted, tmp_path):
+    async with endpoint_of() as endpoint:
+        with pytest.raises(PermanentError, match="is not a file"):
+            await reembed(replace(wanted, input=tmp_path / "missing.jsonl"), endpoint, teller())
+    assert not wanted.output.exists()
+
+
 async def test_a_long_text_is_refused_in_the_servers_words_unless_it_may_be_cut(wanted):
     jsonl(wanted.input, rows_of(["word " * 100]))
     async with endpoint_of() as endpoint:
