@@ -11,7 +11,7 @@ import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass
-from functools import partial
+from functools import cache, partial
 from itertools import pairwise
 from typing import Protocol, TypeVar
 
@@ -102,6 +102,8 @@ class Embedder:
         self._scheduler = scheduler
         self._tokenizers = tokenizers
         self._special = SpecialTokens.of(tokenizer)
+        self._left_out = cache(partial(prompt_tokens, tokenizer, self._special, window=limits.max_sequence_length))
+        """By prompt, of which a model has a few; the same for every request."""
 
     async def embed_texts(self, texts: Sequence[Text], options: Options = NO_OPTIONS) -> Embedding:
         """Embed texts, the prompt of the request or the default one before each; two texts together have none."""
@@ -118,8 +120,7 @@ class Embedder:
         seconds = time.perf_counter() - started
         token_ids: list[list[int]] = [each.ids for each in fitted]
         if prompt and not self.policy.pools_prompts:
-            left_out = prompt_tokens(self._tokenizer, self._special, prompt, self.limits.max_sequence_length)
-            token_ids = [PromptedIds(ids, left_out) for ids in token_ids]
+            token_ids = [PromptedIds(ids, self._left_out(prompt)) for ids in token_ids]
         return await self._embed(token_ids, truncated, seconds, options)
 
     async def embed_tokens(self, token_ids: Sequence[Sequence[int]], options: Options = NO_OPTIONS) -> Embedding:
