@@ -105,9 +105,8 @@ class SelfCheck:
                     return
             except ShuttingDown:
                 return
-            except (
-                Exception
-            ):  # an engine that fails is the scheduler's business, and the next check is due all the same
+            except Exception:
+                # An engine that fails is the scheduler's business, and the next check is due all the same.
                 logger.exception("the self-check could not be made")
                 self._note(CheckOutcome.FAILED, self.last.minimum_cosine, self.last.at)
 

@@ -123,8 +123,8 @@ class Collector:
             self._done.removed_bytes += sum(each.size for each in inside.get(f"{name}/{entry.folder}", ()))
             await self._objects.remove_below(f"{name}/{entry.folder}")
         await self._objects.remove(mark_of(name))
-        rest = {path: found for path, found in inside.items() if path != f"{name}/{MANIFEST}"}
-        await self._remove_leftovers({path: found for path, found in rest.items() if not _is_of(path, entry)}, name)
+        own = {f"{name}/{MANIFEST}", *(path for path in inside if _is_of(path, entry))}
+        await self._remove_leftovers({path: found for path, found in inside.items() if path not in own}, name)
 
     async def _remove_leftovers(self, places: Mapping[str, Collection[Listed]], name: str | None = None) -> None:
         """Remove what belongs to no entry and was not touched since the cutoff."""
