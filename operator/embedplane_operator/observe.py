@@ -173,7 +173,7 @@ class Observer:
         return await self._cluster.secret_version(model.metadata.namespace, name) if name else None
 
     async def _store_secret_version(self, namespace: str) -> str | None:
-        name = self._store.secrets.jobs if self._store.is_remote else None
+        name = self._store.jobs_secret
         return await self._cluster.secret_version(namespace, name) if name else None
 
     async def _api_keys_version(self, model: EmbeddingModel) -> str | None:

@@ -91,6 +91,11 @@ class Store(Part):
         return self.url is not None
 
     @property
+    def jobs_secret(self) -> str | None:
+        """Secret with which Jobs use the store; a claim needs none."""
+        return self.secrets.jobs if self.is_remote else None
+
+    @property
     def is_of_all_namespaces(self) -> bool:
         """Whether the namespaces have one store together instead of one each."""
         return self.is_remote and self.shared

@@ -133,7 +133,7 @@ def _missing_credentials(way: Way) -> Finding | None:
 
 def _missing_store_secret(way: Way) -> Finding | None:
     store = way.settings.store
-    name = store.secrets.jobs if store.is_remote else None
+    name = store.jobs_secret
     if name is None or way.observed.store_secret_version is not None:
         return None
     words = (
