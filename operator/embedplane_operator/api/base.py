@@ -73,3 +73,10 @@ ObjectName = Annotated[
 Text = Annotated[str, Field(max_length=1024)]
 LabelValue = Annotated[str, Field(max_length=63, pattern=r"^(([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9])?$")]
 Labels = Annotated[dict[str, LabelValue], Field(max_length=50)]
+
+
+class SecretReference(ApiModel):
+    """A Secret in the same namespace."""
+
+    name: ObjectName
+    """Name of the Secret."""

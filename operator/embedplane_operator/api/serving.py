@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import ConfigDict, Field
 
-from embedplane_operator.api.base import ApiModel, IntOrPercent, ObjectName, rule, rules
+from embedplane_operator.api.base import ApiModel, IntOrPercent, SecretReference, rule, rules
 
 ROUTE = r"^(/[A-Za-z0-9_~-][A-Za-z0-9._~-]*)+$"
 TAKEN_ROUTE = (
@@ -12,13 +12,6 @@ TAKEN_ROUTE = (
     "|/models(/.*)?|/openapi[.]json|/predict|/rerank|/similarity|/tokenize)$"
 )
 """What servers answer besides OpenAI's embeddings, under whichever version."""
-
-
-class SecretReference(ApiModel):
-    """A Secret in the same namespace."""
-
-    name: ObjectName
-    """Name of the Secret."""
 
 
 class Rollout(ApiModel):

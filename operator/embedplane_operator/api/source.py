@@ -4,7 +4,7 @@ from typing import Annotated
 
 from pydantic import ConfigDict, Field
 
-from embedplane_operator.api.base import ApiModel, ObjectName, rule, rules
+from embedplane_operator.api.base import ApiModel, ObjectName, SecretReference, rule, rules
 from embedplane_operator.api.durations import Duration
 
 
@@ -54,13 +54,6 @@ class HuggingFace(ApiModel):
     """Secret that holds an access token, for private and gated repositories. Only the fetch Job sees it."""
 
 
-class SecretName(ApiModel):
-    """A Secret in the same namespace."""
-
-    name: ObjectName
-    """Name of the Secret."""
-
-
 class ObjectStorage(ApiModel):
     """A folder in S3, Google Cloud Storage or Azure Blob Storage, or in anything that speaks S3."""
 
@@ -96,7 +89,7 @@ class ObjectStorage(ApiModel):
     """URL of what speaks S3 and is not Amazon's; for az https://ACCOUNT.blob.core.windows.net. Default: the cloud's."""
     region: Annotated[str, Field(max_length=100, pattern=r"^[a-z0-9-]+$")] | None = None
     """Region of an S3 bucket. Default: us-east-1."""
-    credentials_secret_ref: SecretName | None = None
+    credentials_secret_ref: SecretReference | None = None
     """Secret with AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and AWS_SESSION_TOKEN (if there is one);
     GOOGLE_SERVICE_ACCOUNT_KEY; or AZURE_STORAGE_ACCOUNT_NAME with AZURE_STORAGE_ACCOUNT_KEY or AZURE_STORAGE_SAS_TOKEN.
     Only the fetch Job sees it. Default: the identity that the cloud gives to the fetch Job's pod, else anybody's."""
