@@ -42,6 +42,7 @@ from embedplane_operator.status import Note
 logger = logging.getLogger(__name__)
 
 LONGEST_PAUSE = 60.0
+ENDS = ("Complete", "Failed")
 
 
 @dataclass(frozen=True)
@@ -133,7 +134,9 @@ class Housekeeper:
 
     async def _tell(self, job: Manifest) -> None:
         """Counts and logs how a collection ended or what keeps it from running, each once."""
-        namespace = job["metadata"]["namespace"]
+        namespace, uid = job["metadata"]["namespace"], job["metadata"]["uid"]
+        if not self._told.isdisjoint((uid, phase) for phase in ENDS):
+            return  # it has ended, and that was told: its pods are not asked for again
         pods = await self._cluster.list(POD, namespace, f"{LABEL_JOB_NAME}={job['metadata']['name']}")
         run = read_job(job, JobSurroundings(pods))
         told = (run.uid, run.phase)
