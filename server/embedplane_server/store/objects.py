@@ -4,6 +4,7 @@ Whatever was written is on the disk when a call returns, and foreign exceptions 
 """
 
 import asyncio
+import os
 import shutil
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
@@ -194,13 +195,18 @@ def _remove_empty(root: Path, gone: Path) -> None:
 
 def _files_below(root: Path, prefix: str) -> list[Listed]:
     found = []
-    for path in (root / prefix).rglob("*"):
-        with suppress(FileNotFoundError):  # it went while we looked
-            if path.is_file():
+    for folder, _, names in os.walk(root / prefix, onerror=_raise_unless_gone):
+        for path in (Path(folder, name) for name in names):
+            with suppress(FileNotFoundError):  # it went while we looked
                 about = path.stat()
                 modified = datetime.fromtimestamp(about.st_mtime, UTC)
                 found.append(Listed(path.relative_to(root).as_posix(), modified, about.st_size))
     return found
+
+
+def _raise_unless_gone(error: OSError) -> None:
+    if not isinstance(error, FileNotFoundError):
+        raise error
 
 
 def unavailable(url: str, problem: str, error: Exception) -> TransientError:

@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from embedplane_server.__main__ import main
-from embedplane_server.errors import ExitCode
+from embedplane_server.errors import ExitCode, TransientError
 from embedplane_server.export.manifest import ExportManifest
 from embedplane_server.sources import ModelAbout, SourceDocument
 from embedplane_server.store import Kept, files_below, open_store
@@ -243,3 +243,32 @@ def test_what_cannot_be_removed_is_named_and_all_else_goes(store, root, publish,
     assert "cannot remove engines/en1-a/cpu/manifest.json (Read-only file system)" in error["message"]
     assert asyncio.run(store.find("engines/en1-a/cpu"))
     assert not (root / "engines/en1-b").exists()
+
+
+async def test_a_folder_that_another_process_removes_meanwhile_is_no_fault(store, root, publish, monkeypatch):
+    await publish(f"models/{DIGEST}")
+    gone = root / "quarantine" / "20261101T000000.000000Z-0000" / "models"
+    gone.mkdir(parents=True)
+    look = os.scandir
+
+    def remove_first(path):
+        if str(path) == str(gone):
+            gone.rmdir()
+        return look(path)
+
+    monkeypatch.setattr(os, "scandir", remove_first)
+    done = await store.collect(kept())
+
+    assert not gone.exists()
+    assert done.removed["models"] == 1
+
+
+async def test_a_folder_that_cannot_be_read_is_a_fault(store, root, monkeypatch):
+    (root / "quarantine").mkdir(parents=True)
+
+    def refuse(path):
+        raise PermissionError(13, "Permission denied", str(path))
+
+    monkeypatch.setattr(os, "scandir", refuse)
+    with pytest.raises(TransientError, match=r"cannot list .*Permission denied"):
+        await store.collect(kept())
