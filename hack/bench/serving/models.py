@@ -66,3 +66,6 @@ def _export_onnx(source: Path, target: Path) -> None:
         "Model.from_pretrained(sys.argv[1], export=True).save_pretrained(sys.argv[2])"
     )
     subprocess.run([infinity(), "-c", program, source, target], check=True)
+    # infinity cuts texts to this, but of MPNet's 514 positions texts take 512, and at its start it runs a longer one.
+    config = target / "config.json"
+    config.write_text(json.dumps({**json.loads(config.read_text()), "max_position_embeddings": WINDOW}))
