@@ -38,6 +38,7 @@ class PermanentReason(StrEnum):
     INVALID_SETTINGS = "InvalidSettings"
     CONFORMANCE_FAILED = "ConformanceFailed"
     BACKEND_UNAVAILABLE = "BackendUnavailable"
+    BACKEND_CHANGED = "BackendChanged"
     OUT_OF_MEMORY = "OutOfMemory"
 
 

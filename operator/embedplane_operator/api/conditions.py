@@ -115,6 +115,7 @@ class JobReason(StrEnum):
     INVALID_SETTINGS = "InvalidSettings"
     CONFORMANCE_FAILED = "ConformanceFailed"  # the engine's vectors are below the cosine floor
     BACKEND_UNAVAILABLE = "BackendUnavailable"
+    BACKEND_CHANGED = "BackendChanged"  # the image's engine library is another release than Embedplane was written for
     OUT_OF_MEMORY = "OutOfMemory"
     HUB_UNAVAILABLE = "HubUnavailable"  # the hub or the bucket does not answer; transient from here on
     DIGEST_MISMATCH = "DigestMismatch"
