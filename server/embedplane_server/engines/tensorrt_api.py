@@ -25,8 +25,10 @@ SIGNATURES = (
     "OnnxParser.get_error(index: int) -> IParserError",
     "ParserError.desc() -> str",
     "ParserError.node_name() -> str",
+    "ParserError.node_operator() -> str",
     "INetworkDefinition.get_input(index: int) -> ITensor",
     "IOptimizationProfile.set_shape(input: str, min: Dims, opt: Dims, max: Dims) -> None",
+    "IBuilderConfig.clear_flag(flag: BuilderFlag) -> None",
     "IBuilderConfig.add_optimization_profile(profile: IOptimizationProfile) -> int",
     "IBuilderConfig.create_timing_cache(serialized_timing_cache: buffer) -> ITimingCache",
     "IBuilderConfig.set_timing_cache(cache: ITimingCache, ignore_mismatch: bool) -> bool",
@@ -62,6 +64,7 @@ PROPERTIES = (
 )
 
 MEMBERS = {
+    "BuilderFlag": ("TF32",),
     "NetworkDefinitionCreationFlag": ("STRONGLY_TYPED",),
     "ExecutionContextAllocationStrategy": ("USER_MANAGED",),
     "TensorIOMode": ("INPUT", "OUTPUT"),
