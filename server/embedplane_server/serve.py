@@ -14,7 +14,7 @@ from typing import NoReturn
 
 from embedplane_server.app import create_app, queue_limits
 from embedplane_server.builders.conformance import Conformance, References, load_references, measure, told
-from embedplane_server.builders.machine import machine_class
+from embedplane_server.builders.gpu import this_machine
 from embedplane_server.builders.manifest import EngineManifest, damaged_engine, engine_entry, find_engine
 from embedplane_server.ending import on_sigterm
 from embedplane_server.engines.base import Batch, Engine
@@ -88,7 +88,7 @@ def load(settings: ServeSettings) -> Loaded:
 
 async def _find(settings: ServeSettings) -> tuple[EngineManifest, Path]:
     store = open_store(settings.store)
-    manifest, entry = await find_engine(store, settings.engine_key, machine_class())
+    manifest, entry = await find_engine(store, settings.engine_key, this_machine())
     if manifest.vector_space != settings.vector_space:
         raise invalid_settings(
             f"the engine {manifest.key} makes vectors of {manifest.vector_space}, but EMBEDPLANE_VECTOR_SPACE asks for "

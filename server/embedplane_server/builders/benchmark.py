@@ -32,6 +32,11 @@ def measure_speed(engine: Engine, window: int, clock: Callable[[], float] = time
     return Benchmark(_speed(engine, window, budget, clock), budget)
 
 
+def measure_speed_at(engine: Engine, window: int, budget: int) -> Benchmark:
+    """Measure the speed at a token budget that is given, as many batches side by side as use the whole device."""
+    return Benchmark(_speed(engine, window, budget, time.perf_counter), budget)
+
+
 def suitable_budget(tokens_per_second: float) -> int:
     """Return the token budget for the speed of a batch, in steps of 256."""
     budget = int(tokens_per_second * BATCH_SECONDS) // _STEP_TOKENS * _STEP_TOKENS

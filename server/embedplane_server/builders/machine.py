@@ -6,6 +6,7 @@ import platform
 from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
 _ARCHITECTURES = {"amd64": "x86-64", "x86_64": "x86-64", "aarch64": "arm64"}
 
@@ -20,6 +21,33 @@ _CLASSES = (
 _WITH_BFLOAT16 = ("amx-bf16", "avx512-bf16", "bf16")
 
 
+class Machine(Protocol):
+    """What an engine runs on: a class of CPUs, or a GPU (`gpu.py`)."""
+
+    @property
+    def architecture(self) -> str:
+        """Of the CPU, in either case."""
+        ...
+
+    @property
+    def variant(self) -> str:
+        """The name of an engine that is built here, beside the others of its key."""
+        ...
+
+    @property
+    def facts(self) -> dict[str, str]:
+        """What else is to be known of it in the manifest of an engine."""
+        ...
+
+    def can_run(self, variant: str, precision: str) -> bool:
+        """Say whether an engine of a variant runs here as it was proven."""
+        ...
+
+    def is_served_by(self, variant: str) -> bool:
+        """Say whether an engine of a variant is as good here as one that is built here."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class MachineClass:
     """A class of CPUs that run the same engines at about the same speed."""
@@ -32,6 +60,10 @@ class MachineClass:
         return f"{self.architecture}-{self.instructions}"
 
     @property
+    def facts(self) -> dict[str, str]:
+        return {}
+
+    @property
     def has_bfloat16(self) -> bool:
         return self.instructions in _WITH_BFLOAT16
 
@@ -40,11 +72,20 @@ class MachineClass:
         same_architecture = variant.startswith(f"{self.architecture}-")
         return same_architecture and (self.has_bfloat16 or precision == "float32")
 
+    def is_served_by(self, variant: str) -> bool:
+        """Only this class's own has the precision that is fastest here."""
+        return variant == self.variant
+
 
 def machine_class(cpuinfo: Path = Path("/proc/cpuinfo")) -> MachineClass:
     """Return the class of this machine."""
+    return classify(architecture(), _flags(cpuinfo))
+
+
+def architecture() -> str:
+    """Return the CPU's architecture."""
     machine = platform.machine().lower()
-    return classify(_ARCHITECTURES.get(machine, machine), _flags(cpuinfo))
+    return _ARCHITECTURES.get(machine, machine)
 
 
 def classify(architecture: str, flags: Collection[str]) -> MachineClass:

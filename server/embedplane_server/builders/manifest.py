@@ -9,7 +9,7 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict
 
-from embedplane_server.builders.machine import MachineClass
+from embedplane_server.builders.machine import Machine
 from embedplane_server.errors import EngineCorrupt, EngineIncompatible, EngineMissing, PermanentError, PermanentReason
 from embedplane_server.model import ModelDescription
 from embedplane_server.model.space import sha256_of
@@ -24,6 +24,12 @@ ENGINE_FILE = "engine.json"
 """Inside an entry: its manifest, for those who have only the folder."""
 
 _DISTRIBUTIONS: dict[Backend, str] = {"openvino": "openvino", "tensorrt": "tensorrt", "tensorrt-llm": "tensorrt_llm"}
+
+_IMAGES: dict[Backend, str] = {
+    "openvino": "Helm value images.server",
+    "tensorrt": "Helm value images.gpuServer",
+    "tensorrt-llm": "Helm value images.gpuServer",
+}
 
 
 class EngineManifest(BaseModel):
@@ -46,6 +52,8 @@ class EngineManifest(BaseModel):
     """Over the files an engine is loaded from."""
     vector_space: str
     description: ModelDescription
+    machine: dict[str, str] = {}
+    """Facts of the machine that it was built on, a GPU's driver for example."""
 
     def result(self, max_batch_tokens: int | None = None) -> BuildResult:
         """Return what `build` reports; a token budget from the settings stands above the measured one."""
@@ -69,11 +77,12 @@ def backend_version(backend: Backend) -> str:
     except PackageNotFoundError as error:
         raise PermanentError(
             PermanentReason.BACKEND_UNAVAILABLE,
-            f"the backend {backend} is not in this image. Use the image made for it, or set engine.backend: openvino.",
+            f"the backend {backend} is not in this image. Use the one made for it ({_IMAGES[backend]}), or set "
+            "engine.backend: openvino.",
         ) from error
 
 
-def engine_key(vector_space: str, settings: EngineSettings, library_version: str, machine: MachineClass) -> str:
+def engine_key(vector_space: str, settings: EngineSettings, library_version: str, machine: Machine) -> str:
     """Return the key of an engine for settings; for a CPU its architecture stands where a GPU has its name."""
     device = settings.gpu.model_dump() if settings.gpu else {"cpu": machine.architecture}
     document = {
@@ -101,7 +110,7 @@ async def published_variants(store: Store, key: str) -> list[tuple[EngineManifes
     return [variant for variant in found if variant is not None]
 
 
-async def find_engine(store: Store, key: str, machine: MachineClass) -> tuple[EngineManifest, Entry]:
+async def find_engine(store: Store, key: str, machine: Machine) -> tuple[EngineManifest, Entry]:
     """Return the variant that suits a machine best; `NoEngineError` says why there is none."""
     variants = await published_variants(store, key)
     if not variants:

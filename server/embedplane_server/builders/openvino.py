@@ -1,12 +1,16 @@
 """What is particular to OpenVINO on a CPU: which precisions a machine has, and the files an engine needs."""
 
 import shutil
+from dataclasses import dataclass, field
 from pathlib import Path
 
-from embedplane_server.builders.machine import MachineClass
+from embedplane_server.builders.benchmark import Benchmark, measure_speed
+from embedplane_server.builders.machine import MachineClass, machine_class
+from embedplane_server.engines.base import Engine
+from embedplane_server.engines.openvino import OpenVinoEngine, OpenVinoOptions
 from embedplane_server.errors import PermanentError, PermanentReason, invalid_settings
 from embedplane_server.export.manifest import OPENVINO_GRAPH, REFERENCES, TOKENIZER
-from embedplane_server.settings import Precision
+from embedplane_server.settings import ExportFormat, Precision
 
 _FILES = (OPENVINO_GRAPH, str(Path(OPENVINO_GRAPH).with_suffix(".bin")), REFERENCES, TOKENIZER)
 
@@ -30,3 +34,28 @@ def copy_files(export: Path, target: Path) -> None:
     """Copy what an engine is loaded from; the graph is compiled at each start, which takes a second or less."""
     for name in _FILES:
         shutil.copyfile(export / name, target / name)
+
+
+@dataclass(frozen=True)
+class OpenVinoBuilder:
+    """A `BackendBuilder` for the CPU of this machine."""
+
+    threads: int
+    export_format: ExportFormat = "openvino"
+    machine: MachineClass = field(default_factory=machine_class)
+
+    def precisions(self, wanted: Precision) -> tuple[str, ...]:
+        """Return those that the CPU has."""
+        return precisions(wanted, self.machine)
+
+    def compile(self, export: Path, precision: str, window: int) -> Engine:
+        """Return the graph, compiled in memory."""
+        return OpenVinoEngine(export / OPENVINO_GRAPH, OpenVinoOptions(precision, self.threads))
+
+    def measure(self, engine: Engine, window: int) -> Benchmark:
+        """Find the token budget that suits the CPU, and the speed at it."""
+        return measure_speed(engine, window)
+
+    def keep(self, export: Path, target: Path) -> None:
+        """Copy the graph: compiling it again takes a second or less."""
+        copy_files(export, target)

@@ -11,9 +11,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from embedplane_server.builders.benchmark import measure_speed
+from embedplane_server.builders.backend import BackendBuilder, backend_builder
 from embedplane_server.builders.conformance import Conformance, measure, told
-from embedplane_server.builders.machine import MachineClass, machine_class
 from embedplane_server.builders.manifest import (
     ENGINE_FILE,
     EngineManifest,
@@ -21,12 +20,11 @@ from embedplane_server.builders.manifest import (
     engine_entry,
     engine_key,
 )
-from embedplane_server.builders.openvino import copy_files, precisions
 from embedplane_server.builders.proof import Proof, read_proof
 from embedplane_server.builders.verdict import faults
-from embedplane_server.engines.openvino import OpenVinoEngine, OpenVinoOptions
+from embedplane_server.engines.base import Engine
 from embedplane_server.errors import PermanentError, PermanentReason, invalid_settings
-from embedplane_server.export.manifest import OPENVINO_GRAPH, ExportManifest, need_export, need_own_references
+from embedplane_server.export.manifest import ExportManifest, need_export, need_own_references
 from embedplane_server.progress import Progress
 from embedplane_server.results import BenchmarkResult, BuildResult, ConformanceResult, set_aside_results
 from embedplane_server.settings import BuildSettings
@@ -40,20 +38,20 @@ AUTOMATIC_FLOOR = 0.999
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """One engine to be made: from which export, for which machine, under which key."""
+    """One engine to be made: from which export, by which builder, under which key."""
 
     settings: BuildSettings
     export: ExportManifest
-    machine: MachineClass
+    builder: BackendBuilder
     library: str
 
     @property
     def key(self) -> str:
-        return engine_key(self.export.vector_space, self.settings.engine, self.library, self.machine)
+        return engine_key(self.export.vector_space, self.settings.engine, self.library, self.builder.machine)
 
     @property
     def entry(self) -> str:
-        return engine_entry(self.key, self.machine.variant)
+        return engine_entry(self.key, self.builder.machine.variant)
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,22 +66,21 @@ async def build(settings: BuildSettings, progress: Progress) -> BuildResult:
     """Make the engine for this machine unless the store has it; say how near to the reference and how fast it is."""
     store = open_store(settings.store)
     library = backend_version(settings.engine.backend)
-    if settings.engine.backend != "openvino":
-        raise PermanentError(
-            PermanentReason.BACKEND_UNAVAILABLE,
-            f"this version of Embedplane cannot build for {settings.engine.backend}. Set engine.backend: openvino.",
-        )
+    builder = await asyncio.to_thread(backend_builder, settings)
     found = await need_export(store, settings.export_key)
     export = found.about
-    if export.format != "openvino":
-        raise invalid_settings(f"the export {export.key} is {export.format}; the backend openvino needs openvino.")
-    order = Order(settings, export, machine_class(), library)
+    if export.format != builder.export_format:
+        raise invalid_settings(
+            f"the export {export.key} is {export.format}; the backend {settings.engine.backend} needs "
+            f"{builder.export_format}."
+        )
+    order = Order(settings, export, builder, library)
     manifest = await _published(store, order)
     if manifest is None:
         proof = await _proof(store, order, found.directory)
         manifest = await _make_and_publish(store, order, Material(found.directory, proof), progress)
     else:
-        progress.say(f"{order.entry} is in the store")
+        progress.say(f"{engine_entry(manifest.key, manifest.variant)} is in the store")
     hold_to_floor(manifest.precision, manifest.conformance, settings.minimum_cosine)
     result = manifest.result(settings.max_batch_tokens)
     return result.model_copy(update={"set_aside": set_aside_results(store.quarantine.put)})
@@ -106,9 +103,14 @@ def hold_to_floor(precision: str, conformance: ConformanceResult, floor: float, 
 
 
 async def _published(store: Store, order: Order) -> EngineManifest | None:
-    """Return this machine's variant if it is in the store and intact; a damaged one is set aside."""
-    found = await store.find_intact(order.entry, EngineManifest)
-    return None if found is None else found.about
+    """Return a variant that is as good here as a new one, if the store has it intact; a damaged one is set aside."""
+    machine = order.builder.machine
+    names = await store.names(f"engines/{order.key}")
+    others = [name for name in names if name != machine.variant and machine.is_served_by(name)]
+    for variant in (machine.variant, *others):
+        if (found := await store.find_intact(engine_entry(order.key, variant), EngineManifest)) is not None:
+            return found.about
+    return None
 
 
 async def _proof(store: Store, order: Order, export: Path) -> Proof:
@@ -135,14 +137,14 @@ def _make(order: Order, material: Material, folder: Path, progress: Progress) ->
     hold_to_floor(precision, conformance, order.settings.minimum_cosine, material.proof.worst(found))
     progress.say("measuring its speed")
     window = order.export.description.max_sequence_length
-    speed = measure_speed(engine, window)
+    speed = order.builder.measure(engine, window)
     engine.close()
     progress.say(f"{speed.tokens_per_second:.0f} tokens/s in batches of {speed.batch_tokens} tokens")
-    copy_files(material.export, folder)
+    order.builder.keep(material.export, folder)
     digests = {name: file.sha256 for name, file in stored_files(folder, files_below(folder)).items()}
     manifest = EngineManifest(
         key=order.key,
-        variant=order.machine.variant,
+        variant=order.builder.machine.variant,
         backend=order.settings.engine.backend,
         backend_version=order.library,
         precision=precision,
@@ -154,6 +156,7 @@ def _make(order: Order, material: Material, folder: Path, progress: Progress) ->
         digest=digest_of(digests),
         vector_space=order.export.vector_space,
         description=order.export.description,
+        machine=order.builder.machine.facts,
     )
     (folder / ENGINE_FILE).write_text(manifest.model_dump_json(indent=1), encoding="utf-8")
     return manifest
@@ -179,15 +182,14 @@ def _micro(value: float | None, rounded: Callable[[float], int]) -> float | None
     return None if value is None else rounded(value * 1e6) / 1e6
 
 
-def _nearest_of_fastest(
-    order: Order, material: Material, progress: Progress
-) -> tuple[OpenVinoEngine, str, Conformance]:
+def _nearest_of_fastest(order: Order, material: Material, progress: Progress) -> tuple[Engine, str, Conformance]:
     """Return the first engine that meets the automatic floor, the fastest precision first, else the last one."""
     references = material.proof.references
-    candidates = precisions(order.settings.engine.precision, order.machine)
+    candidates = order.builder.precisions(order.settings.engine.precision)
+    window = order.export.description.max_sequence_length
     for precision in candidates:
         progress.say(f"compiling in {precision} and comparing {len(references.token_ids)} texts with the reference")
-        engine = OpenVinoEngine(material.export / OPENVINO_GRAPH, OpenVinoOptions(precision, order.settings.threads))
+        engine = order.builder.compile(material.export, precision, window)
         conformance = measure(engine, references, activation=order.export.description.activation)
         progress.say(told(conformance))
         if not faults(conformance, AUTOMATIC_FLOOR) or precision == candidates[-1]:

@@ -114,7 +114,7 @@ def write_onnx(program: torch.export.ExportedProgram, signature: Signature, path
             PermanentReason.BACKEND_UNAVAILABLE, f"ONNX cannot be written: {error}. Use the exporter image."
         ) from error
     except Exception as error:  # the exporter raises errors of many unrelated kinds
-        raise unsupported_model(f"torch.onnx cannot export the model: {_cause(error)}") from error
+        raise unsupported_model(f"torch.onnx cannot export the model: {_cause(_innermost(error))}") from error
 
 
 @contextmanager
@@ -127,5 +127,12 @@ def _without_warnings() -> Iterator[None]:
         logging.disable(logging.NOTSET)
 
 
-def _cause(error: Exception) -> str:
+def _innermost(error: BaseException) -> BaseException:
+    """Return where it began: what torch.onnx raises around that is advice to its own developers, in colours."""
+    while error.__cause__ is not None:
+        error = error.__cause__
+    return error
+
+
+def _cause(error: BaseException) -> str:
     return f"{type(error).__name__}: {' '.join(str(error).split())[:400]}"

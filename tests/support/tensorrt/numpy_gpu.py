@@ -85,6 +85,7 @@ class Logger:
     """TensorRT's own, which its subclass has to call."""
 
     Severity = Enum("Severity", "INTERNAL_ERROR ERROR WARNING INFO VERBOSE")
+    is_made = False
 
     def __init__(self) -> None:
         self.is_made = True
@@ -186,7 +187,7 @@ def numpy_tensorrt(plan: NumpyPlan | None, words: str = "") -> Any:
 
     class Runtime:
         def __init__(self, logger: Any) -> None:
-            assert logger.is_made
+            assert getattr(logger, "is_made", True)  # only the real TensorRT-RTX has loggers of its own kind
             self.logger = logger
 
         def deserialize_cuda_engine(self, serialized_engine: bytes) -> NumpyPlan | None:

@@ -1,0 +1,84 @@
+"""Which GPU is here, what may be built on it, and which engines of others it runs."""
+
+import pytest
+
+from embedplane_server.builders.gpu import GpuMachine, gpu_machine, need_gpu, this_machine
+from embedplane_server.builders.machine import machine_class
+from embedplane_server.builders.manifest import backend_version, engine_entry, engine_key, find_engine
+from embedplane_server.engines.load import refuse_other_library
+from embedplane_server.engines.tensorrt_library import load_library
+from embedplane_server.errors import EngineIncompatible, PermanentError
+from embedplane_server.settings import EngineSettings, Gpu
+from embedplane_server.store import open_store
+from tests.support.fake_engine import engine_manifest
+
+L4 = GpuMachine("x86-64", "NVIDIA L4", "8.9", "580.95.05")
+NEWER = GpuMachine("x86-64", "NVIDIA L4", "8.9", "595.10")
+T4 = GpuMachine("x86-64", "Tesla T4", "7.5", "580.95.05")
+
+
+def test_nvidia_smi_says_what_the_machine_is():
+    found = gpu_machine(lambda: "NVIDIA L4, 8.9, 580.95.05\n")
+    assert (found.variant, found.has_bfloat16) == ("nvidia-l4-sm89-r580", True)
+    assert found.facts == {"gpu": "NVIDIA L4", "computeCapability": "8.9", "driver": "580.95.05"}
+    assert (T4.variant, T4.has_bfloat16) == ("tesla-t4-sm75-r580", False)
+
+
+@pytest.mark.parametrize("words", ["", "No devices were found", "NVIDIA L4, [N/A], 580.95.05", "NVIDIA L4, 8.9, [N/A]"])
+def test_a_gpu_that_does_not_answer_is_told(words):
+    with pytest.raises(PermanentError, match=r"no NVIDIA GPU that answers .*nvidia\.com/gpu") as caught:
+        gpu_machine(lambda: words)
+    assert caught.value.reason == "BackendUnavailable"
+
+
+def test_a_machine_without_nvidia_smi_is_told(monkeypatch, tmp_path):
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(PermanentError, match="no NVIDIA GPU that answers"):
+        gpu_machine()
+
+
+def test_an_image_without_tensorrt_runs_on_the_cpu():
+    assert this_machine() == machine_class()
+
+
+def test_the_profile_has_to_be_that_of_the_node():
+    need_gpu(L4, Gpu(name="NVIDIA L4", compute_capability="8.9"))
+    need_gpu(L4, None)
+    with pytest.raises(
+        PermanentError, match=r"says NVIDIA A10G \(compute capability 8\.6\), but this node has NVIDIA L4"
+    ):
+        need_gpu(L4, Gpu(name="NVIDIA A10G", compute_capability="8.6"))
+
+
+async def test_a_newer_driver_runs_what_an_older_one_built_and_not_the_other_way_round(tmp_path):
+    store = open_store(f"file://{tmp_path}/store")
+    (tmp_path / "plan").write_text("plan")
+    manifest = engine_manifest(key="en1-0", variant=L4.variant, precision="float16")
+    await store.publish(engine_entry("en1-0", L4.variant), tmp_path, ["plan"], manifest.model_dump(mode="json"))
+    assert (await find_engine(store, "en1-0", NEWER))[0].variant == L4.variant
+    assert NEWER.is_served_by(L4.variant)
+    older = GpuMachine("x86-64", "NVIDIA L4", "8.9", "570.1")
+    for other in (older, T4, machine_class()):
+        assert not other.is_served_by(L4.variant)
+        with pytest.raises(EngineIncompatible, match="nvidia-l4-sm89-r580"):
+            await find_engine(store, "en1-0", other)
+
+
+def test_drivers_are_in_no_key():
+    settings = EngineSettings(backend="tensorrt", gpu=Gpu(name="NVIDIA L4", compute_capability="8.9"))
+    assert engine_key("vs1-0", settings, "10.14.1.48", L4) == engine_key("vs1-0", settings, "10.14.1.48", NEWER)
+
+
+def test_a_plan_of_another_tensorrt_is_not_even_read():
+    manifest = engine_manifest(key="en1-0", variant=L4.variant, backend="tensorrt", backend_version="10.14.1.48")
+    refuse_other_library(manifest, "10.14.1.48")
+    with pytest.raises(EngineIncompatible, match=r"built with tensorrt 10\.14\.1\.48, this image has 10\.15\.1"):
+        refuse_other_library(manifest, "10.15.1")
+
+
+def test_an_image_without_the_library_names_the_one_that_has_it():
+    with pytest.raises(PermanentError, match=r"tensorrt is not in this image.*images\.gpuServer") as caught:
+        backend_version("tensorrt")
+    assert caught.value.reason == "BackendUnavailable"
+    with pytest.raises(PermanentError, match=r"cannot be loaded in this image.*images\.gpuServer"):
+        load_library()

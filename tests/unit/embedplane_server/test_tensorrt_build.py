@@ -1,0 +1,148 @@
+"""The whole build for a GPU that is not there: export, plan, proof, benchmark, publication, and the next build.
+
+TensorRT-RTX builds the plans. It cannot load them without a driver, so what runs is the exported graph in ONNX Runtime,
+behind the engine, its memory and its streams.
+"""
+
+import asyncio
+import io
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import onnxruntime
+import pytest
+
+from embedplane_server.builders.gpu import GpuMachine
+from embedplane_server.builders.manifest import engine_entry, find_engine, read_manifest
+from embedplane_server.builders.step import build
+from embedplane_server.builders.tensorrt import TensorRtBuilder
+from embedplane_server.engines.tensorrt import PLAN
+from embedplane_server.engines.tensorrt_shapes import CAPACITY, profiles_for
+from embedplane_server.errors import PermanentError
+from embedplane_server.export.manifest import ONNX_GRAPH, REFERENCES, TOKENIZER, export_entry
+from embedplane_server.fetch import fetch
+from embedplane_server.progress import Progress
+from embedplane_server.settings import (
+    BuildSettings,
+    EngineSettings,
+    ExportSettings,
+    FetchSettings,
+    Gpu,
+    Overrides,
+    Source,
+)
+from embedplane_server.store import files_below, open_store
+from tests.support.tensorrt.families import WIDTH, WINDOW, save
+from tests.support.tensorrt.numpy_gpu import NumpyDevice, NumpyPlan, numpy_tensorrt
+
+pytestmark = [
+    pytest.mark.model,
+    pytest.mark.filterwarnings("ignore:Use Deprecated in TensorRT-RTX:DeprecationWarning"),
+]
+
+L4 = GpuMachine("x86-64", "NVIDIA L4", "8.9", "580.95.05")
+ENGINE = EngineSettings(backend="tensorrt", gpu=Gpu(name="NVIDIA L4", compute_capability="8.9"))
+VERSION = "10.14.1.48"
+
+
+@dataclass
+class Workshop:
+    """A store with an export, and builders over it."""
+
+    store: str
+    export_key: str
+    graph: Path
+
+    def builder(self, machine: GpuMachine) -> TensorRtBuilder:
+        """Return the builder of a GPU image, over TensorRT-RTX and ONNX Runtime."""
+        import tensorrt_rtx_bindings as rtx  # noqa: PLC0415 -- loads a library of 300 MB
+
+        device = NumpyDevice()
+        session = onnxruntime.InferenceSession(str(self.graph))
+        plan = NumpyPlan(
+            ("input_ids", "attention_mask"),
+            lambda inputs: session.run(None, inputs)[0],
+            WIDTH,
+            profiles_for(WINDOW),
+            device,
+        )
+        trt = numpy_tensorrt(plan)
+        for name in ("ILogger", "Builder", "OnnxParser", "NetworkDefinitionCreationFlag", "BuilderFlag"):
+            setattr(trt, name, getattr(rtx, name))
+
+        def for_an_l4(config: Any) -> None:
+            config.num_compute_capabilities = 1
+            config.set_compute_capability(rtx.ComputeCapability.SM89, 0)
+
+        return TensorRtBuilder(trt, machine, lambda: device, for_an_l4)
+
+    def build(self, monkeypatch: pytest.MonkeyPatch, machine: GpuMachine = L4, **engine: Any):
+        """Run the build step as in the GPU image; return what it reports and what it says meanwhile."""
+        monkeypatch.setattr("embedplane_server.builders.step.backend_version", lambda _: VERSION)
+        monkeypatch.setattr("embedplane_server.builders.step.backend_builder", lambda _: self.builder(machine))
+        told = io.StringIO()
+        settings = BuildSettings(
+            store=self.store, export_key=self.export_key, engine=ENGINE.model_copy(update=engine), threads=1
+        )
+        return asyncio.run(build(settings, Progress(told))), told.getvalue()
+
+
+@pytest.fixture(scope="module")
+def workshop(tmp_path_factory: pytest.TempPathFactory) -> Workshop:
+    pytest.importorskip("tensorrt_rtx_libs", reason="there is no TensorRT-RTX for this platform")
+    from embedplane_server.export.step import export  # noqa: PLC0415 -- torch
+
+    folder = tmp_path_factory.mktemp("workshop")
+    store = f"file://{folder}/store"
+    progress = Progress(io.StringIO())
+    source = Source(path=save("bert", folder / "model"))
+
+    async def made() -> tuple[str, Path]:
+        fetched = await fetch(FetchSettings(store=store, source=source, engine=ENGINE), progress)
+        settings = ExportSettings(store=store, model_digest=fetched.digest, overrides=Overrides(), format="onnx")
+        key = (await export(settings, progress)).export_key
+        return key, await open_store(store).local_directory(export_entry(key)) / ONNX_GRAPH
+
+    key, graph = asyncio.run(made())
+    return Workshop(store, key, graph)
+
+
+def test_a_build_proves_measures_and_publishes_a_plan(workshop, monkeypatch):
+    built, told = workshop.build(monkeypatch)
+    assert (built.backend, built.backend_version, built.precision) == ("tensorrt", VERSION, "float16")
+    assert built.variant == "nvidia-l4-sm89-r580"
+    assert built.conformance.minimum_cosine >= 0.999
+    assert built.max_batch_tokens == built.benchmark.batch_tokens == CAPACITY
+    assert "compiling in float16" in told
+
+    store = open_store(workshop.store)
+    _, entry = asyncio.run(find_engine(store, built.key, L4))
+    folder = asyncio.run(store.local_directory(engine_entry(built.key, built.variant), entry))
+    assert sorted(files_below(folder)) == sorted([PLAN, REFERENCES, TOKENIZER, "engine.json"])
+    assert (folder / PLAN).stat().st_size > 1_000_000
+    assert read_manifest(folder).machine == {"gpu": "NVIDIA L4", "computeCapability": "8.9", "driver": "580.95.05"}
+
+
+def test_a_node_with_a_newer_driver_builds_nothing_anew(workshop, monkeypatch):
+    first, _ = workshop.build(monkeypatch)
+    newer = GpuMachine("x86-64", "NVIDIA L4", "8.9", "595.10")
+    again, told = workshop.build(monkeypatch, newer)
+    assert (again.key, again.variant) == (first.key, "nvidia-l4-sm89-r580")
+    assert "is in the store" in told
+    older = GpuMachine("x86-64", "NVIDIA L4", "8.9", "570.1")
+    other, told = workshop.build(monkeypatch, older)
+    assert (other.key, other.variant) == (first.key, "nvidia-l4-sm89-r570")
+    assert "publishing" in told
+
+
+def test_a_precision_is_part_of_the_key_and_not_of_the_export(workshop, monkeypatch):
+    keys = {workshop.build(monkeypatch, precision=precision)[0].key for precision in ("auto", "bfloat16", "float32")}
+    assert len(keys) == 3
+
+
+def test_a_gpu_without_bfloat16_says_so(workshop, monkeypatch):
+    t4 = GpuMachine("x86-64", "Tesla T4", "7.5", "580.95.05")
+    with pytest.raises(PermanentError, match=r"Tesla T4 .* has no bfloat16"):
+        workshop.build(monkeypatch, t4, precision="bfloat16")
+    assert workshop.builder(t4).precisions("auto") == ("float16", "float32")

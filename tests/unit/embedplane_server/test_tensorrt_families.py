@@ -1,0 +1,174 @@
+"""Every family of models on its way to TensorRT: our ONNX, run by ONNX Runtime and built by TensorRT-RTX on the CPU.
+
+What is compared is sentence-transformers in fp32; what builds for compute capability 8.9 is the code of a build Job.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnxruntime
+import pytest
+
+from embedplane_server.builders.onnx_precision import bfloat16_bits, lower
+from embedplane_server.engines.base import TypedIds, Vectors
+from embedplane_server.engines.openvino import TYPE_IDS
+from embedplane_server.engines.padding import padded, padded_types
+from embedplane_server.engines.tensorrt_shapes import profiles_for
+from embedplane_server.errors import PermanentError
+from tests.support.reference import cosines
+from tests.support.tensorrt.families import FAMILIES, WINDOW, Exported, export
+from tests.support.tensorrt.families import save as save_family
+from tests.support.texts import texts_up_to
+
+pytestmark = pytest.mark.model
+
+TEXTS = texts_up_to(140, 9)
+
+
+@dataclass(frozen=True)
+class Case:
+    """A family's exported model, its texts as token ids, and what sentence-transformers makes of them."""
+
+    name: str
+    exported: Exported
+    token_ids: list[list[int]]
+    expected: Vectors
+
+    def compare(self, found: Vectors, floor: float) -> None:
+        """Hold vectors by their angle to the reference, scores of a cross-encoder by their distance."""
+        if FAMILIES[self.name].labels:
+            assert abs(found - self.expected).max() <= (1 - floor) * 10
+        else:
+            assert cosines(found, self.expected).min() >= floor
+
+
+@pytest.fixture(scope="module", params=FAMILIES)
+def case(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Case:
+    from embedplane_server.export import reference  # noqa: PLC0415 -- torch
+
+    folder = tmp_path_factory.mktemp(request.param)
+    exported = export(save_family(request.param, folder / "model"), folder / "export")
+    texts = list(zip(TEXTS, TEXTS[::-1], strict=True)) if FAMILIES[request.param].labels else TEXTS
+    ids = []
+    for text in texts:
+        types = reference.type_ids(exported.model, text)
+        plain = reference.token_ids(exported.model, text)
+        ids.append(plain if types is None else TypedIds(plain, types))
+    expected = np.concatenate([reference.vectors(exported.model, [text]) for text in texts])
+    return Case(request.param, exported, ids, expected)
+
+
+def run(graph: Path, inputs: tuple[str, ...], token_ids: list[list[int]]) -> Vectors:
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = 1
+    session = onnxruntime.InferenceSession(str(graph), options)
+    feed = padded(token_ids)
+    if TYPE_IDS in inputs:
+        feed[TYPE_IDS] = padded_types(token_ids)
+    return session.run(None, feed)[0]
+
+
+def test_the_graph_gives_the_vectors_of_sentence_transformers(case):
+    exported = case.exported
+    assert abs(run(exported.graph, exported.inputs, case.token_ids) - case.expected).max() <= 1e-5
+    for row, ids in enumerate(case.token_ids[::3]):
+        alone = run(exported.graph, exported.inputs, [ids])
+        assert abs(alone - case.expected[row * 3]).max() <= 1e-5
+
+
+def test_with_products_in_16_bits_vectors_stay_where_they_were(case, tmp_path):
+    lower(case.exported.graph, tmp_path / "model.onnx", "float16")
+    found = run(tmp_path / "model.onnx", case.exported.inputs, case.token_ids)
+    assert found.dtype == np.float32
+    case.compare(found, 0.9999)
+    sizes = [
+        sum(each.stat().st_size for each in path.parent.glob("model.onnx*"))
+        for path in (case.exported.graph, tmp_path / "model.onnx")
+    ]
+    assert sizes[1] < sizes[0] * 0.55, "weights are still 32 bits wide"
+
+
+def for_an_l4(config: Any) -> None:
+    """Build for a GPU that is not there, which only TensorRT-RTX can."""
+    import tensorrt_rtx_bindings as trt  # noqa: PLC0415 -- loads a library of 300 MB
+
+    config.num_compute_capabilities = 1
+    config.set_compute_capability(trt.ComputeCapability.SM89, 0)
+
+
+@pytest.fixture(scope="module")
+def trt() -> Any:
+    pytest.importorskip("tensorrt_rtx_libs", reason="there is no TensorRT-RTX for this platform")
+    import tensorrt_rtx_bindings  # noqa: PLC0415
+
+    return tensorrt_rtx_bindings
+
+
+# TensorRT-RTX measures no kernels, and says so where a timing cache is given.
+@pytest.mark.filterwarnings("ignore:Use Deprecated in TensorRT-RTX:DeprecationWarning")
+@pytest.mark.parametrize("precision", ["float16", "bfloat16", "float32"])
+def test_a_plan_is_built_for_an_l4(case, precision, trt, tmp_path):
+    from embedplane_server.builders.tensorrt import build_plan  # noqa: PLC0415
+
+    graph = case.exported.graph
+    if precision != "float32":
+        lower(graph, tmp_path / "model.onnx", precision)
+        graph = tmp_path / "model.onnx"
+    plan = build_plan(trt, graph, profiles_for(WINDOW), configure=for_an_l4)
+    assert len(plan.content) > 1_000_000
+
+
+def test_bfloat16_is_rounded_as_torch_does():
+    import torch  # noqa: PLC0415
+
+    values = np.random.default_rng(4).standard_normal(4096).astype(np.float32) * 10 ** np.linspace(
+        -8, 8, 4096, dtype=np.float32
+    )
+    expected = torch.from_numpy(values).bfloat16().view(torch.int16).numpy().view(np.uint16)
+    assert (bfloat16_bits(values) == expected).all()
+
+
+def test_what_torch_cannot_trace_is_refused():
+    import torch  # noqa: PLC0415
+
+    from embedplane_server.export import graph  # noqa: PLC0415
+
+    class Undecided(torch.nn.Module):
+        def forward(self, features: dict[str, Any]) -> dict[str, Any]:
+            wide = features["input_ids"].float()
+            return {"sentence_embedding": wide if wide.sum() > 3 else -wide}
+
+    with pytest.raises(PermanentError, match=r"torch\.export cannot trace the model: .*data-dependent") as caught:
+        graph.trace([Undecided()], graph.EMBEDDING)
+    assert caught.value.reason == "UnsupportedModel"
+
+
+def test_what_onnx_has_no_word_for_is_refused(tmp_path):
+    import torch  # noqa: PLC0415
+
+    from embedplane_server.export import graph  # noqa: PLC0415
+
+    class Exotic(torch.nn.Module):
+        def forward(self, features: dict[str, Any]) -> dict[str, Any]:
+            return {"sentence_embedding": torch.special.bessel_j0(features["input_ids"].float())}
+
+    program = graph.trace([Exotic()], graph.EMBEDDING)
+    with pytest.raises(PermanentError, match=r"torch\.onnx cannot export the model: .*bessel_j0") as caught:
+        graph.write_onnx(program, graph.EMBEDDING, tmp_path / "model.onnx")
+    assert caught.value.reason == "UnsupportedModel"
+
+
+@pytest.mark.filterwarnings("ignore:Use Deprecated in TensorRT-RTX:DeprecationWarning")
+def test_what_tensorrt_cannot_read_is_refused_in_its_words(trt, tmp_path):
+    from onnx import TensorProto, helper, save  # noqa: PLC0415
+
+    from embedplane_server.builders.tensorrt import build_plan  # noqa: PLC0415
+
+    rectangle = helper.make_tensor_value_info("input_ids", TensorProto.INT64, ["texts", "tokens"])
+    output = helper.make_tensor_value_info("sentence_embedding", TensorProto.STRING, ["texts"])
+    node = helper.make_node("StringSplit", ["input_ids"], ["sentence_embedding", "count"], name="split")
+    save(helper.make_model(helper.make_graph([node], "words", [rectangle], [output])), tmp_path / "model.onnx")
+    with pytest.raises(PermanentError, match=r"TensorRT cannot read the model's ONNX graph: StringSplit split: "):
+        build_plan(trt, tmp_path / "model.onnx", profiles_for(WINDOW), configure=for_an_l4)
