@@ -20,7 +20,7 @@ from embedplane_server.engines.tensorrt import PLAN, TensorRtEngine, UnusablePla
 from embedplane_server.engines.tensorrt_api import check_api
 from embedplane_server.engines.tensorrt_library import load_library, recorder
 from embedplane_server.engines.tensorrt_shapes import CAPACITY, Profile, profiles_for
-from embedplane_server.errors import PermanentError, PermanentReason, invalid_settings, unsupported_model
+from embedplane_server.errors import EngineError, PermanentError, PermanentReason, invalid_settings, unsupported_model
 from embedplane_server.export.manifest import ONNX_GRAPH, REFERENCES, TOKENIZER
 from embedplane_server.settings import ExportFormat, Gpu, Precision
 
@@ -116,14 +116,23 @@ class TensorRtBuilder:
             self._plan = build_plan(self.trt, graph, profiles_for(window), self._plan.timing_cache, self.configure)
         try:
             engine = TensorRtEngine(self.trt, self._plan.content, self.new_device())
-        except UnusablePlanError as error:
-            raise PermanentError(
-                PermanentReason.BACKEND_UNAVAILABLE,
-                f"TensorRT built an engine for {self.machine.name} and then does not load it: {error}. Check that the "
-                f"driver ({self.machine.driver}) is new enough for the GPU image, and that the GPU has memory left.",
-            ) from error
-        engine.warm_up(window)
+            engine.warm_up(window)
+        except (UnusablePlanError, EngineError) as error:
+            raise self._not_loaded(str(error)) from error
         return engine
+
+    def _not_loaded(self, cause: str) -> PermanentError:
+        if "out of memory" in cause.lower() or "OutOfMemory" in cause:
+            return PermanentError(
+                PermanentReason.OUT_OF_MEMORY,
+                f"the engine does not fit into the memory of {self.machine.name}: {cause}. Lower engine.precision or "
+                "embedding.maxSequenceLength, or choose an accelerator profile with more memory.",
+            )
+        return PermanentError(
+            PermanentReason.BACKEND_UNAVAILABLE,
+            f"TensorRT built an engine for {self.machine.name} and then does not run it: {cause}. Check that the "
+            f"driver ({self.machine.driver}) is new enough for the GPU image.",
+        )
 
     def measure(self, engine: Engine, window: int) -> Benchmark:
         """Measure the speed of full batches: on a GPU these end soon."""
@@ -144,4 +153,20 @@ def tensorrt_builder(wanted: Gpu | None) -> TensorRtBuilder:
     need_gpu(machine, wanted)
     from embedplane_server.engines.cuda import CudaDevice  # noqa: PLC0415 -- a library of GPU images
 
+    need_driver(machine, CudaDevice)
     return TensorRtBuilder(trt, machine, CudaDevice)
+
+
+def need_driver(machine: GpuMachine, new_device: Callable[[], Device]) -> None:
+    """Refuse to begin where CUDA cannot do the least thing, because the driver is older than the image."""
+    device = new_device()
+    try:
+        device.synchronize(device.create_stream())
+    except EngineError as error:
+        raise PermanentError(
+            PermanentReason.BACKEND_UNAVAILABLE,
+            f"CUDA does not work on {machine.name} with the driver {machine.driver}: {error}. Install a newer driver "
+            "on the nodes of the profile, or choose nodes that have one.",
+        ) from error
+    finally:
+        device.close()

@@ -16,10 +16,10 @@ import pytest
 from embedplane_server.builders.gpu import GpuMachine
 from embedplane_server.builders.manifest import engine_entry, find_engine, read_manifest
 from embedplane_server.builders.step import build
-from embedplane_server.builders.tensorrt import TensorRtBuilder
+from embedplane_server.builders.tensorrt import TensorRtBuilder, need_driver
 from embedplane_server.engines.tensorrt import PLAN
 from embedplane_server.engines.tensorrt_shapes import CAPACITY, profiles_for
-from embedplane_server.errors import PermanentError
+from embedplane_server.errors import EngineError, PermanentError
 from embedplane_server.export.manifest import ONNX_GRAPH, REFERENCES, TOKENIZER, export_entry
 from embedplane_server.fetch import fetch
 from embedplane_server.progress import Progress
@@ -146,3 +146,42 @@ def test_a_gpu_without_bfloat16_says_so(workshop, monkeypatch):
     with pytest.raises(PermanentError, match=r"Tesla T4 .* has no bfloat16"):
         workshop.build(monkeypatch, t4, precision="bfloat16")
     assert workshop.builder(t4).precisions("auto") == ("float16", "float32")
+
+
+class Refusing(NumpyDevice):
+    """A device on which one call fails with CUDA's words."""
+
+    def __init__(self, call: str, words: str) -> None:
+        super().__init__()
+
+        def refuse(*_: object) -> None:
+            raise EngineError(f"CUDA: {words}")
+
+        setattr(self, call, refuse)
+
+
+@pytest.mark.parametrize(
+    ("words", "reason", "remedy"),
+    [
+        ("cudaErrorMemoryAllocation: out of memory", "OutOfMemory", "more memory"),
+        (
+            "cudaErrorUnsupportedPtxVersion: the PTX was compiled with an unsupported toolchain",
+            "BackendUnavailable",
+            "580",
+        ),
+    ],
+)
+def test_an_engine_that_does_not_run_here_says_what_to_change(workshop, words, reason, remedy):
+    builder = workshop.builder(L4)
+    builder.new_device = lambda: Refusing("allocate", words)
+    with pytest.raises(PermanentError, match=remedy) as caught:
+        builder.compile(workshop.graph.parent, "float16", WINDOW)
+    assert caught.value.reason == reason
+    assert words in caught.value.message
+
+
+def test_an_old_driver_is_found_before_any_work():
+    need_driver(L4, NumpyDevice)
+    words = "cudaErrorInsufficientDriver: CUDA driver version is insufficient for CUDA runtime version"
+    with pytest.raises(PermanentError, match=r"with the driver 580\.95\.05: CUDA: cudaErrorInsufficientDriver.*newer"):
+        need_driver(L4, lambda: Refusing("create_stream", words))

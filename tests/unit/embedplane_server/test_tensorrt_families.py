@@ -24,6 +24,7 @@ from tests.support.texts import texts_up_to
 
 pytestmark = pytest.mark.model
 
+DELICATE = {"LayerNormalization", "Pow", "ReduceL2", "ReduceMean", "ReduceSum", "Softmax", "Sqrt"}
 TEXTS = texts_up_to(140, 9)
 
 
@@ -88,6 +89,34 @@ def test_with_products_in_16_bits_vectors_stay_where_they_were(case, tmp_path):
         for path in (case.exported.graph, tmp_path / "model.onnx")
     ]
     assert sizes[1] < sizes[0] * 0.55, "weights are still 32 bits wide"
+
+
+def test_what_is_delicate_keeps_32_bits(case, tmp_path):
+    import onnx  # noqa: PLC0415
+
+    lower(case.exported.graph, tmp_path / "model.onnx", "float16")
+    model = onnx.shape_inference.infer_shapes(onnx.load(str(tmp_path / "model.onnx")))
+    graph = model.graph
+    kinds = {each.name: each.type.tensor_type.elem_type for each in (*graph.value_info, *graph.output)}
+    kinds |= {each.name: each.data_type for each in graph.initializer}
+    made_by = {name: node for node in graph.node for name in node.output}
+
+    def is_wide(name: str) -> bool:
+        return kinds[name] == onnx.TensorProto.FLOAT
+
+    delicate = [node for node in graph.node if node.op_type in DELICATE]
+    assert len(delicate) >= 6
+    assert all(is_wide(node.output[0]) for node in delicate)
+    products = [node for node in graph.node if node.op_type in {"MatMul", "Gemm"}]
+    assert sum(not is_wide(node.output[0]) for node in products) >= 3 * 6, (
+        "of three layers: projections, attention, feed-forward"
+    )
+
+    waiting = [node for node in graph.node if node.op_type in {"Cos", "Sin"}]
+    while waiting:  # rotary angles: nothing that they come from was narrow
+        node = waiting.pop()
+        assert node.op_type != "Cast" or kinds[node.output[0]] != onnx.TensorProto.FLOAT16
+        waiting += [made_by[name] for name in node.input if name in made_by]
 
 
 def for_an_l4(config: Any) -> None:
