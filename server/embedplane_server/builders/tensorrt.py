@@ -149,6 +149,8 @@ def tensorrt_builder(wanted: Gpu | None) -> TensorRtBuilder:
     """Return the builder for this machine's GPU; library, API and GPU are looked at before any work."""
     trt = load_library()
     check_api(trt)
+    for beside in ("cuda.bindings.runtime", "onnx"):
+        load_library(beside)
     machine = gpu_machine()
     need_gpu(machine, wanted)
     from embedplane_server.engines.cuda import CudaDevice  # noqa: PLC0415 -- a library of GPU images

@@ -33,13 +33,16 @@ def _load_openvino(directory: Path, manifest: EngineManifest, threads: int) -> E
 
 
 def _load_tensorrt(directory: Path, manifest: EngineManifest, library: str) -> Engine:
-    refuse_other_library(manifest, library)
-    from embedplane_server.engines.cuda import CudaDevice  # noqa: PLC0415 -- libraries of GPU images
-    from embedplane_server.engines.tensorrt import PLAN, TensorRtEngine, UnusablePlanError  # noqa: PLC0415
+    from embedplane_server.engines.tensorrt import PLAN, TensorRtEngine, UnusablePlanError  # noqa: PLC0415 -- by need
     from embedplane_server.engines.tensorrt_library import load_library  # noqa: PLC0415
 
+    refuse_other_library(manifest, library)
+    trt = load_library()
+    load_library("cuda.bindings.runtime")
+    from embedplane_server.engines.cuda import CudaDevice  # noqa: PLC0415 -- a library of GPU images
+
     try:
-        engine = TensorRtEngine(load_library(), (directory / PLAN).read_bytes(), CudaDevice())
+        engine = TensorRtEngine(trt, (directory / PLAN).read_bytes(), CudaDevice())
     except UnusablePlanError as error:
         raise _incompatible(manifest, f"TensorRT does not load it: {error}") from error
     engine.warm_up(manifest.description.max_sequence_length)

@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 from embedplane_server.engines.base import Batch, Vectors
 from embedplane_server.engines.packing import PLACES, ROW, packed
 from embedplane_server.engines.padding import padded, padded_length, padded_types, pooling_mask
+from embedplane_server.engines.tensors import POOLING_MASK, TOKEN_VECTORS, TYPE_IDS
 from embedplane_server.errors import EngineError
 
 _PRECISION_HINTS = {"float32": "f32", "bfloat16": "bf16"}
@@ -31,13 +32,6 @@ _NARROW_STREAMS = 4
 _WIDEST_STREAM = 4
 
 _WARM_LENGTH = 512
-
-TYPE_IDS = "token_type_ids"
-"""An input that only graphs of models with several types of tokens have."""
-POOLING_MASK = "pooling_mask"
-"""An input that only graphs of models whose pooling leaves prompts out have: the tokens that are pooled."""
-TOKEN_VECTORS = "token_embeddings"  # noqa: S105 -- the name of a tensor, no secret
-"""The second output of graphs of models that embed."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,10 +20,10 @@ from numpy.typing import NDArray
 
 from embedplane_server.engines.base import Batch, Vectors
 from embedplane_server.engines.device import Copy, Device, Graph
-from embedplane_server.engines.openvino import POOLING_MASK, TYPE_IDS
 from embedplane_server.engines.padding import padded, padded_length, padded_types, pooling_mask
 from embedplane_server.engines.tensorrt_library import recorder
 from embedplane_server.engines.tensorrt_shapes import LONE, Profile, Shape, chosen
+from embedplane_server.engines.tensors import POOLING_MASK, TYPE_IDS
 from embedplane_server.errors import EngineError
 
 PLAN = "engine.plan"

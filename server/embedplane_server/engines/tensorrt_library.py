@@ -13,14 +13,14 @@ logger = logging.getLogger(__name__)
 _REMEMBERED = 5
 
 
-def load_library() -> ModuleType:
-    """Return the module of the GPU image; elsewhere the error names that image."""
+def load_library(name: str = "tensorrt") -> ModuleType:
+    """Return a module of the GPU image; elsewhere the error names that image."""
     try:
-        return importlib.import_module("tensorrt")
+        return importlib.import_module(name)
     except ImportError as error:
         raise PermanentError(
             PermanentReason.BACKEND_UNAVAILABLE,
-            f"TensorRT cannot be loaded in this image: {error}. Use the GPU image (Helm value images.gpuServer), or "
+            f"{name} cannot be loaded in this image: {error}. Use the GPU image (Helm value images.gpuServer), or "
             "set engine.backend: openvino.",
         ) from error
 

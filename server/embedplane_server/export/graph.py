@@ -17,7 +17,7 @@ import torch
 from openvino.frontend import FrontEndManager
 from openvino.frontend.pytorch.fx_decoder import TorchFXPythonDecoder
 
-from embedplane_server.engines.openvino import POOLING_MASK, TOKEN_VECTORS, TYPE_IDS
+from embedplane_server.engines.tensors import POOLING_MASK, TOKEN_VECTORS, TYPE_IDS
 from embedplane_server.errors import PermanentError, PermanentReason, unsupported_model
 
 INPUTS = ("input_ids", "attention_mask")

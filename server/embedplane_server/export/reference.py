@@ -16,7 +16,7 @@ from sentence_transformers.base.modules import Normalize
 from sentence_transformers.sentence_transformer.modules import Pooling
 from transformers.utils import logging as transformers_logging
 
-from embedplane_server.engines.openvino import TYPE_IDS
+from embedplane_server.engines.tensors import TYPE_IDS
 from embedplane_server.errors import unsupported_model
 from embedplane_server.export.graph import (
     CLASSIFICATION,

@@ -80,5 +80,6 @@ def test_an_image_without_the_library_names_the_one_that_has_it():
     with pytest.raises(PermanentError, match=r"tensorrt is not in this image.*images\.gpuServer") as caught:
         backend_version("tensorrt")
     assert caught.value.reason == "BackendUnavailable"
-    with pytest.raises(PermanentError, match=r"cannot be loaded in this image.*images\.gpuServer"):
-        load_library()
+    for name in ("tensorrt", "cuda_of_another_image.runtime"):
+        with pytest.raises(PermanentError, match=rf"{name} cannot be loaded in this image.*images\.gpuServer"):
+            load_library(name)

@@ -13,9 +13,9 @@ import pytest
 
 from embedplane_server.builders.onnx_precision import bfloat16_bits, lower
 from embedplane_server.engines.base import TypedIds, Vectors
-from embedplane_server.engines.openvino import TYPE_IDS
 from embedplane_server.engines.padding import padded, padded_types
 from embedplane_server.engines.tensorrt_shapes import profiles_for
+from embedplane_server.engines.tensors import TYPE_IDS
 from embedplane_server.errors import PermanentError
 from tests.support.reference import cosines
 from tests.support.tensorrt.families import FAMILIES, WINDOW, Exported, export
