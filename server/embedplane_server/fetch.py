@@ -34,13 +34,20 @@ from embedplane_server.export.manifest import (
 )
 from embedplane_server.hub import Hub
 from embedplane_server.model import readme
-from embedplane_server.model.chain import read_chain
+from embedplane_server.model.chain import Chain, read_chain
 from embedplane_server.model.description import read_model
 from embedplane_server.model.files import configuration_files, weight_files
 from embedplane_server.model.parts import part_digests
 from embedplane_server.model.places import module_places
+from embedplane_server.model.tensorrt_llm import exactness
 from embedplane_server.progress import Progress
-from embedplane_server.results import BuildResult, FetchResult, set_aside_results, vector_space_result
+from embedplane_server.results import (
+    BuildResult,
+    FetchResult,
+    TensorRtLlmResult,
+    set_aside_results,
+    vector_space_result,
+)
 from embedplane_server.settings import EngineSettings, ExportFormat, FetchSettings
 from embedplane_server.sources import ModelAbout, SourceDocument, model_entry, source_document
 from embedplane_server.store import Entry, Store, digest_of, files_below, open_store
@@ -87,8 +94,14 @@ async def fetch(settings: FetchSettings, progress: Progress) -> FetchResult:
         vector_space=vector_space_result(description, unsaid, part_digests(reading.form)),
         export_keys=await _exports(store, description.vector_space, settings.engine.texts),
         engine=await _engine(store, description.vector_space, settings.engine),
+        tensorrt_llm=_tensorrt_llm(reading.chain) if settings.engine.gpu else None,
         set_aside=set_aside_results(store.quarantine.put),
     )
+
+
+def _tensorrt_llm(chain: Chain) -> TensorRtLlmResult:
+    found = exactness(chain)
+    return TensorRtLlmResult(is_exact=found.is_exact, reason=found.reason)
 
 
 async def _exports(store: Store, vector_space: str, texts: str | None) -> dict[str, str]:

@@ -124,6 +124,13 @@ class CollectResult(Result):
     """Entries that somebody began to use while they were about to go."""
 
 
+class TensorRtLlmResult(Result):
+    """Whether TensorRT-LLM is exact for the model: what `engine.backend: auto` is decided by."""
+
+    is_exact: bool
+    reason: str
+
+
 class FetchResult(Result):
     """The result of `fetch`."""
 
@@ -134,6 +141,7 @@ class FetchResult(Result):
     vector_space: VectorSpaceResult
     export_keys: dict[str, str]
     engine: BuildResult | None = None
+    tensorrt_llm: TensorRtLlmResult | None = None
     set_aside: tuple[SetAsideResult, ...] | None = None
 
 

@@ -3,8 +3,15 @@
 import pytest
 
 from embedplane_operator.decide.resolution import read_engine
+from embedplane_operator.render.tensorrt_llm import Exactness, read_exactness
 from embedplane_server.builders.manifest import EngineManifest
-from embedplane_server.results import ConformanceResult, FetchResult, set_aside_results, vector_space_result
+from embedplane_server.results import (
+    ConformanceResult,
+    FetchResult,
+    TensorRtLlmResult,
+    set_aside_results,
+    vector_space_result,
+)
 from embedplane_server.store import SetAside
 from tests.support.fake_engine import classifying_manifest, engine_manifest
 from tests.support.rendering import model_of, settings_of
@@ -71,3 +78,10 @@ def test_damaged_entries_that_a_build_set_aside_stand_in_the_status_of_its_engin
     engine = read_engine(model, settings_of(), "vs1-0", result.as_document())
     assert engine.set_aside is not None
     assert [(each.entry, each.place) for each in engine.set_aside] == [(put[0].name, put[0].place)]
+
+
+def test_what_a_fetch_says_of_tensorrt_llm_is_understood() -> None:
+    told = TensorRtLlmResult(is_exact=True, reason="bert, gelu")
+    result = fetched(MANIFESTS["embedding"]).model_copy(update={"tensorrt_llm": told})
+
+    assert read_exactness(result.as_document()) == Exactness(is_exact=True, reason="bert, gelu")

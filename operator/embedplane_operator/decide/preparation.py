@@ -22,6 +22,7 @@ from embedplane_operator.decide.steps import LOOK_AGAIN_STUCK, Outcome, Step, ad
 from embedplane_operator.decide.way import Way, build_step, export_step, fetch_step
 from embedplane_operator.render.accelerator import engine_target
 from embedplane_operator.render.inputs import fetch_inputs, source_inputs
+from embedplane_operator.render.tensorrt_llm import read_exactness
 from embedplane_operator.status import Finding, Outlook
 
 
@@ -63,9 +64,10 @@ def source_stage(way: Way, pinned: SourceStatus | None) -> Stage:
 
 def engine_stage(way: Way, source: SourceStatus, fetched: Mapping[str, Any], space_id: str) -> Stage:
     """Takes the engine that the store has, else builds one; exports first when the store has no export either."""
+    exactness = read_exactness(fetched)
     try:
         if (found := fetched.get("engine")) and way.has(found.get("key")):
-            return Stage(engine=read_engine(way.model, way.settings, space_id, found, way.texts))
+            return Stage(engine=read_engine(way.model, way.settings, space_id, found, way.texts, exactness))
         export_key = read_export_keys(fetched).get(engine_target(way.model, way.settings).export_format)
     except UnreadableAnswerError as error:
         return _unreadable(fetch_step(way, source.commit), error)
@@ -81,7 +83,7 @@ def engine_stage(way: Way, source: SourceStatus, fetched: Mapping[str, Any], spa
         set_aside += outcome.result.get("setAside") or ()
         if not isinstance(export_key, str):
             return _unreadable(step, UnreadableAnswerError("exportKey is missing"))
-    step = build_step(way, export_key)
+    step = build_step(way, export_key, exactness)
     outcome = advance(step, way.observed.job(step.name), way.waiter, way.now)
     jobs, actions = (*jobs, step.name), (*actions, *outcome.actions)
     if outcome.result is None:
@@ -90,7 +92,7 @@ def engine_stage(way: Way, source: SourceStatus, fetched: Mapping[str, Any], spa
     try:
         set_aside += outcome.result.get("setAside") or ()
         answer = {**outcome.result, "setAside": set_aside or None}
-        engine = read_engine(way.model, way.settings, space_id, answer, way.texts)
+        engine = read_engine(way.model, way.settings, space_id, answer, way.texts, exactness)
         return Stage(engine=engine, jobs=jobs, actions=actions)
     except UnreadableAnswerError as error:
         return _unreadable(step, error)

@@ -15,6 +15,7 @@ from embedplane_operator.decide.decision import Pinned
 from embedplane_operator.decide.spaces import Live, Spaces
 from embedplane_operator.render.accelerator import engine_target
 from embedplane_operator.render.inputs import engine_inputs, fetch_inputs, source_inputs
+from embedplane_operator.render.tensorrt_llm import Exactness
 from embedplane_operator.settings import Settings
 from embedplane_operator.status import Finding, Outlook
 
@@ -79,11 +80,12 @@ def read_engine(
     space_id: str,
     result: Mapping[str, Any],
     texts: str | None = None,
+    exactness: Exactness | None = None,
 ) -> EngineStatus:
     """The engine from a build Job's result, or from what a fetch Job found in the store."""
     wishes: dict[str, Any] = {
         "inputs": engine_inputs(model, settings, space_id, texts),
-        "reason": engine_target(model, settings).reason,
+        "reason": engine_target(model, settings, texts, exactness).reason,
     }
     if model.spec.engine.max_batch_tokens is not None:
         wishes["maxBatchTokens"] = model.spec.engine.max_batch_tokens  # what counts; the store knows the measured one

@@ -18,6 +18,7 @@ from embedplane_operator.render.fetch_job import render_fetch_job
 from embedplane_operator.render.inputs import build_inputs, digest_of, export_inputs, fetch_inputs
 from embedplane_operator.render.manifest import owner_of
 from embedplane_operator.render.names import ANNOTATION_RESOLVE, build_job_name, export_job_name, fetch_job_name
+from embedplane_operator.render.tensorrt_llm import Exactness
 from embedplane_operator.settings import Settings
 
 GONE_FROM_STORE = frozenset(
@@ -104,12 +105,12 @@ def export_step(way: Way, digest: str) -> Step:
     )
 
 
-def build_step(way: Way, export_key: str) -> Step:
+def build_step(way: Way, export_key: str, exactness: Exactness | None = None) -> Step:
     """The build of an export; where a server found no engine, near to it.
 
     A build for a kind of machine is a Job of its own: one of another model may run on another kind.
     """
-    inputs = build_inputs(way.model, way.settings, export_key, way.texts)
+    inputs = build_inputs(way.model, way.settings, export_key, way.texts, exactness)
     near = way.lack.node if way.lack else None
     if way.lack and way.lack.machine:
         inputs = digest_of({"build": inputs, "machine": way.lack.machine})
@@ -118,6 +119,8 @@ def build_step(way: Way, export_key: str) -> Step:
         inputs=inputs,
         running=Reason.BUILD_RUNNING,
         doing="the engine is being compiled, checked against the reference and measured",
-        render=lambda request: render_build_job(way.model, way.settings, request, export_key, near, way.texts),
+        render=lambda request: render_build_job(
+            way.model, way.settings, request, export_key, near, way.texts, exactness
+        ),
         since=way.lack.ended if way.lack else None,
     )

@@ -4,6 +4,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from embedplane_operator.api.v1alpha1 import EmbeddingModel
+from embedplane_operator.render.tensorrt_llm import Exactness, why_not
 from embedplane_operator.settings import AcceleratorProfile, Settings
 
 ExportFormat = Literal["openvino", "onnx"]
@@ -57,19 +58,29 @@ def profile_of(model: EmbeddingModel, settings: Settings) -> AcceleratorProfile 
     return settings.accelerator_profiles[name]
 
 
-def engine_target(model: EmbeddingModel, settings: Settings, texts: str | None = None) -> EngineTarget:
-    """Return what the model's engine is built for. Raises `UnknownAcceleratorError`."""
-    return replace(_hardware_target(model, settings), texts=texts)
+def engine_target(
+    model: EmbeddingModel, settings: Settings, texts: str | None = None, exactness: Exactness | None = None
+) -> EngineTarget:
+    """Return what the model's engine is built for. Raises `UnknownAcceleratorError`.
+
+    `exactness` is what the fetch says; before there is an answer TensorRT-LLM is not taken by itself.
+    """
+    return replace(_hardware_target(model, settings, exactness), texts=texts)
 
 
-def _hardware_target(model: EmbeddingModel, settings: Settings) -> EngineTarget:
+def _hardware_target(model: EmbeddingModel, settings: Settings, exactness: Exactness | None) -> EngineTarget:
     profile = profile_of(model, settings)
     wanted, precision = model.spec.engine.backend, model.spec.engine.precision
     if wanted != "auto":
         return EngineTarget(wanted, precision, "named in spec.engine.backend", profile)
     if profile is None:
         return EngineTarget("openvino", precision, "no accelerator: the CPU's backend")
-    return EngineTarget("tensorrt", precision, f"accelerator profile with {profile.gpu_name}", profile)
+    on = f"accelerator profile with {profile.gpu_name}"
+    if exactness is None:
+        return EngineTarget("tensorrt", precision, on, profile)
+    if reason := why_not(exactness, precision, profile.compute_capability):
+        return EngineTarget("tensorrt", precision, f"{on}; not tensorrt-llm: {reason}", profile)
+    return EngineTarget("tensorrt-llm", precision, f"{on}; tensorrt-llm is exact: {exactness.reason}", profile)
 
 
 def serving_image(model: EmbeddingModel, settings: Settings) -> str:

@@ -10,6 +10,7 @@ from embedplane_operator.render.names import BUILD, build_job_name
 from embedplane_operator.render.pod import Container
 from embedplane_operator.render.resources import build_resources, render_resources, threads_for, with_accelerator
 from embedplane_operator.render.store import store_access
+from embedplane_operator.render.tensorrt_llm import Exactness
 from embedplane_operator.settings import Settings
 
 
@@ -20,15 +21,17 @@ def render_build_job(
     export_key: str,
     near: str | None = None,
     texts: str | None = None,
+    exactness: Exactness | None = None,
 ) -> Manifest:
     """Return the build Job of an export; every model that waits for it is an owner.
 
     `near` is the node of a server that found no engine for its kind of machine, `texts` the digest of the user's own.
+    `exactness` is what the fetch says of the model and TensorRT-LLM.
     """
-    engine = model.spec.engine
+    engine, target = model.spec.engine, engine_target(model, settings, texts, exactness)
     environment = {
         "EMBEDPLANE_EXPORT_KEY": export_key,
-        "EMBEDPLANE_ENGINE": json.dumps(engine_target(model, settings, texts).to_document(), sort_keys=True),
+        "EMBEDPLANE_ENGINE": json.dumps(target.to_document(), sort_keys=True),
         "EMBEDPLANE_MINIMUM_COSINE": str(engine.conformance.minimum_cosine),
         "EMBEDPLANE_THREADS": str(threads_for(model.spec.resources)),
     }

@@ -14,6 +14,7 @@ from embedplane_operator.api.v1alpha1 import EmbeddingModel
 from embedplane_operator.kinds import Manifest
 from embedplane_operator.render.accelerator import engine_target, profile_of
 from embedplane_operator.render.names import ANNOTATION_RESOLVE
+from embedplane_operator.render.tensorrt_llm import Exactness
 from embedplane_operator.settings import Settings
 
 
@@ -85,13 +86,19 @@ def export_inputs(model: EmbeddingModel, settings: Settings, model_digest: str, 
     return digest_of(_with_texts(made_of, texts))
 
 
-def build_inputs(model: EmbeddingModel, settings: Settings, export_key: str, texts: str | None = None) -> str:
+def build_inputs(
+    model: EmbeddingModel,
+    settings: Settings,
+    export_key: str,
+    texts: str | None = None,
+    exactness: Exactness | None = None,
+) -> str:
     """Return the hash that names the build Job."""
     engine = model.spec.engine
     return digest_of(
         {
             "export": export_key,
-            "engine": engine_target(model, settings, texts).to_document(),
+            "engine": engine_target(model, settings, texts, exactness).to_document(),
             "maxBatchTokens": engine.max_batch_tokens,
             "minimumCosine": engine.conformance.minimum_cosine,
         }
