@@ -8,9 +8,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from embedplane_server.model.chain import Chain
+from embedplane_server.model.chain import Chain, Module
 
 MODEL_TYPES = ("bert", "roberta", "xlm-roberta")
+ACTIVATIONS = ("Identity", "Tanh")
+"""Those of dense layers behind the pooling that `engines/tail.py` computes."""
 _GELU = "gelu"
 # What transformers assumes where config.json says nothing, for all three model types.
 _HIDDEN, _INTERMEDIATE = 768, 3072
@@ -28,9 +30,7 @@ class Exactness:
 
 def exactness(chain: Chain) -> Exactness:
     """Return whether TensorRT-LLM gives this chain's vectors."""
-    differences = _differences(chain.transformer.config)
-    if chain.task == "classification":
-        differences.append("the model classifies")
+    differences = [*_differences(chain.transformer.config), *_differences_after(chain)]
     if differences:
         return Exactness(is_exact=False, reason="; ".join(differences))
     kind = chain.transformer.config["model_type"]
@@ -52,3 +52,21 @@ def _differences(config: Mapping[str, Any]) -> list[str]:
     if config.get("is_decoder") or config.get("add_cross_attention"):
         found.append("it is configured as a decoder")
     return found
+
+
+def _differences_after(chain: Chain) -> list[str]:
+    """What comes after the encoder is this project's own: pooling, dense layers and normalisation."""
+    if chain.task == "classification":
+        return ["the model classifies"]
+    found = []
+    for module in chain.modules[1:]:
+        if module.kind == "LayerNorm":
+            found.append("a LayerNorm comes after the pooling")
+        elif module.kind == "Dense" and (name := activation_of(module)) not in ACTIVATIONS:
+            found.append(f"a dense layer's activation is {name[:40]}, none of {', '.join(ACTIVATIONS)}")
+    return found
+
+
+def activation_of(dense: Module) -> str:
+    """Return the name of a dense layer's activation; sentence-transformers assumes a tanh."""
+    return str(dense.config.get("activation_function") or "Tanh").rpartition(".")[2]

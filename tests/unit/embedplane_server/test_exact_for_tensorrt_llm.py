@@ -68,6 +68,34 @@ def test_a_reranker_is_left_to_plain_tensorrt(tmp_path):
     assert (found.is_exact, found.reason) == (False, "the model classifies")
 
 
+@pytest.mark.parametrize(
+    ("activation", "is_exact"),
+    [
+        ("torch.nn.modules.activation.Tanh", True),
+        ("torch.nn.modules.linear.Identity", True),
+        (None, True),
+        ("torch.nn.modules.activation.GELU", False),
+    ],
+)
+def test_dense_layers_after_the_pooling_are_computed_where_their_activation_is_known(tmp_path, activation, is_exact):
+    kinds = ("Transformer", "Pooling", "Dense")
+    modules = [
+        {
+            "idx": row,
+            "name": str(row),
+            "path": f"{row}_{kind}" if row else "",
+            "type": f"sentence_transformers.models.{kind}",
+        }
+        for row, kind in enumerate(kinds)
+    ]
+    dense = {"in_features": 8, "out_features": 4, "activation_function": activation}
+    write_model(tmp_path, config_json=BERT, modules_json=modules, **{"2_Dense/config.json": dense})
+    found = exactness(read_chain(tmp_path))
+
+    assert found.is_exact == is_exact
+    assert is_exact or found.reason == "a dense layer's activation is GELU, none of Identity, Tanh"
+
+
 def test_a_fetch_for_a_gpu_tells_it_and_one_for_a_cpu_does_not(tmp_path):
     folder = write_model(tmp_path / "model", config_json=BERT)
     l4 = EngineSettings(backend="tensorrt", gpu=Gpu(name="NVIDIA L4", compute_capability="8.9"))
