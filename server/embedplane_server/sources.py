@@ -1,6 +1,9 @@
-"""What the store says of models and where they came from. `fetch` writes it, the export reads it too."""
+"""What the store says of models and where they came from. `fetch` writes it; the export, and some builds, read it."""
 
 from pydantic import BaseModel, Field
+
+from embedplane_server.errors import TransientError, TransientReason
+from embedplane_server.store import Intact, Store
 
 SOURCES = "sources"
 STAGING = "staging"
@@ -29,3 +32,16 @@ def model_entry(digest: str) -> str:
 def source_document(place: str, commit: str) -> str:
     """Return where the store says which model a commit is."""
     return f"{SOURCES}/{place}/{commit}.json"
+
+
+async def need_model(store: Store, digest: str) -> Intact[ModelAbout]:
+    """Return a model with its files; without it the step that fetches it has to run again."""
+    found = await store.find_intact(model_entry(digest), ModelAbout)
+    if damaged := store.quarantine.of(model_entry(digest)):
+        raise TransientError(TransientReason.MODEL_CORRUPT, f"{damaged.told}. It is fetched again.")
+    if found is None:
+        raise TransientError(
+            TransientReason.MODEL_MISSING,
+            f"the model {digest} is not in the store; it was removed. It is fetched again.",
+        )
+    return found

@@ -1,13 +1,24 @@
 """The seam between the order of a build and what is particular to a backend; libraries are imported by need."""
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
 from embedplane_server.builders.benchmark import Benchmark
 from embedplane_server.builders.machine import Machine
 from embedplane_server.engines.base import Engine
-from embedplane_server.errors import PermanentError, PermanentReason
+from embedplane_server.model import ModelDescription
 from embedplane_server.settings import BuildSettings, ExportFormat, Precision
+
+
+@dataclass(frozen=True, slots=True)
+class Ingredients:
+    """What an engine is made of, in local folders."""
+
+    export: Path
+    description: ModelDescription
+    model: Path | None = None
+    """The model's own files, for builders that read them."""
 
 
 class BackendBuilder(Protocol):
@@ -19,6 +30,11 @@ class BackendBuilder(Protocol):
         ...
 
     @property
+    def reads_model(self) -> bool:
+        """True for one that needs the model's own files beside the export."""
+        ...
+
+    @property
     def machine(self) -> Machine:
         """What it builds for."""
         ...
@@ -27,15 +43,15 @@ class BackendBuilder(Protocol):
         """Return the precisions to try, fastest first."""
         ...
 
-    def compile(self, export: Path, precision: str, window: int) -> Engine:
-        """Return the engine of an export's folder, for texts of at most `window` tokens."""
+    def compile(self, made_of: Ingredients, precision: str) -> Engine:
+        """Return an engine for texts of any length up to the model's window."""
         ...
 
     def measure(self, engine: Engine, window: int) -> Benchmark:
         """Return the token budget that suits the machine, and the engine's speed at it."""
         ...
 
-    def keep(self, export: Path, target: Path) -> None:
+    def keep(self, made_of: Ingredients, target: Path) -> None:
         """Write the files that the engine which was compiled last is loaded from."""
         ...
 
@@ -50,8 +66,6 @@ def backend_builder(settings: BuildSettings) -> BackendBuilder:
         from embedplane_server.builders.tensorrt import tensorrt_builder  # noqa: PLC0415
 
         return tensorrt_builder(settings.engine.gpu)
-    raise PermanentError(
-        PermanentReason.BACKEND_UNAVAILABLE,
-        f"this version of Embedplane cannot build for {settings.engine.backend}. Set engine.backend: tensorrt, which "
-        "takes every model on a GPU, or openvino.",
-    )
+    from embedplane_server.builders.tensorrt_llm import tensorrt_llm_builder  # noqa: PLC0415
+
+    return tensorrt_llm_builder(settings.engine.gpu, settings.max_batch_tokens)

@@ -4,6 +4,7 @@ import shutil
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from embedplane_server.builders.backend import Ingredients
 from embedplane_server.builders.benchmark import Benchmark, measure_speed
 from embedplane_server.builders.machine import MachineClass, machine_class
 from embedplane_server.engines.base import Engine
@@ -42,20 +43,21 @@ class OpenVinoBuilder:
 
     threads: int
     export_format: ExportFormat = "openvino"
+    reads_model: bool = False
     machine: MachineClass = field(default_factory=machine_class)
 
     def precisions(self, wanted: Precision) -> tuple[str, ...]:
         """Return those that the CPU has."""
         return precisions(wanted, self.machine)
 
-    def compile(self, export: Path, precision: str, window: int) -> Engine:
+    def compile(self, made_of: Ingredients, precision: str) -> Engine:
         """Return the graph, compiled in memory."""
-        return OpenVinoEngine(export / OPENVINO_GRAPH, OpenVinoOptions(precision, self.threads))
+        return OpenVinoEngine(made_of.export / OPENVINO_GRAPH, OpenVinoOptions(precision, self.threads))
 
     def measure(self, engine: Engine, window: int) -> Benchmark:
         """Find the token budget that suits the CPU, and the speed at it."""
         return measure_speed(engine, window)
 
-    def keep(self, export: Path, target: Path) -> None:
+    def keep(self, made_of: Ingredients, target: Path) -> None:
         """Copy the graph: compiling it again takes a second or less."""
-        copy_files(export, target)
+        copy_files(made_of.export, target)

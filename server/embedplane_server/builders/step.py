@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from embedplane_server.builders.backend import BackendBuilder, backend_builder
+from embedplane_server.builders.backend import BackendBuilder, Ingredients, backend_builder
 from embedplane_server.builders.conformance import Conformance, measure, told
 from embedplane_server.builders.manifest import (
     ENGINE_FILE,
@@ -28,6 +28,7 @@ from embedplane_server.export.manifest import ExportManifest, need_export, need_
 from embedplane_server.progress import Progress
 from embedplane_server.results import BenchmarkResult, BuildResult, ConformanceResult, set_aside_results
 from embedplane_server.settings import BuildSettings
+from embedplane_server.sources import need_model
 from embedplane_server.store import Store, digest_of, files_below, open_store
 from embedplane_server.store.entries import stored_files
 
@@ -56,9 +57,9 @@ class Order:
 
 @dataclass(frozen=True, slots=True)
 class Material:
-    """What an engine is made of, in local folders, and what it is compared with."""
+    """What an engine is made of, and what it is compared with."""
 
-    export: Path
+    made_of: Ingredients
     proof: Proof
 
 
@@ -78,7 +79,9 @@ async def build(settings: BuildSettings, progress: Progress) -> BuildResult:
     manifest = await _published(store, order)
     if manifest is None:
         proof = await _proof(store, order, found.directory)
-        manifest = await _make_and_publish(store, order, Material(found.directory, proof), progress)
+        model = (await need_model(store, export.model_digest)).directory if builder.reads_model else None
+        made_of = Ingredients(found.directory, export.description, model)
+        manifest = await _make_and_publish(store, order, Material(made_of, proof), progress)
     else:
         progress.say(f"{engine_entry(manifest.key, manifest.variant)} is in the store")
     hold_to_floor(manifest.precision, manifest.conformance, settings.minimum_cosine)
@@ -140,7 +143,7 @@ def _make(order: Order, material: Material, folder: Path, progress: Progress) ->
     speed = order.builder.measure(engine, window)
     engine.close()
     progress.say(f"{speed.tokens_per_second:.0f} tokens/s in batches of {speed.batch_tokens} tokens")
-    order.builder.keep(material.export, folder)
+    order.builder.keep(material.made_of, folder)
     digests = {name: file.sha256 for name, file in stored_files(folder, files_below(folder)).items()}
     manifest = EngineManifest(
         key=order.key,
@@ -186,10 +189,9 @@ def _nearest_of_fastest(order: Order, material: Material, progress: Progress) ->
     """Return the first engine that meets the automatic floor, the fastest precision first, else the last one."""
     references = material.proof.references
     candidates = order.builder.precisions(order.settings.engine.precision)
-    window = order.export.description.max_sequence_length
     for precision in candidates:
         progress.say(f"compiling in {precision} and comparing {len(references.token_ids)} texts with the reference")
-        engine = order.builder.compile(material.export, precision, window)
+        engine = order.builder.compile(material.made_of, precision)
         conformance = measure(engine, references, activation=order.export.description.activation)
         progress.say(told(conformance))
         if not faults(conformance, AUTOMATIC_FLOOR) or precision == candidates[-1]:

@@ -11,6 +11,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+from embedplane_server.builders.backend import Ingredients
 from embedplane_server.builders.benchmark import Benchmark, measure_speed_at
 from embedplane_server.builders.gpu import GpuMachine, gpu_machine, need_gpu
 from embedplane_server.builders.onnx_precision import LOW, lower
@@ -93,6 +94,7 @@ class TensorRtBuilder:
     new_device: Callable[[], Device]
     configure: Configure = lambda _: None
     export_format: ExportFormat = "onnx"
+    reads_model: bool = False
     _plan: Plan = field(default_factory=lambda: Plan(b"", b""))
 
     def precisions(self, wanted: Precision) -> tuple[str, ...]:
@@ -106,13 +108,14 @@ class TensorRtBuilder:
             return (wanted,)
         return ("float16", "bfloat16", "float32") if self.machine.has_bfloat16 else ("float16", "float32")
 
-    def compile(self, export: Path, precision: str, window: int) -> Engine:
+    def compile(self, made_of: Ingredients, precision: str) -> Engine:
         """Build a plan and load it; kernels that were measured for the precision before need no measuring again."""
+        window = made_of.description.max_sequence_length
         with tempfile.TemporaryDirectory(prefix="embedplane-onnx-") as name:
-            graph = export / ONNX_GRAPH
+            graph = made_of.export / ONNX_GRAPH
             if (low := LOW.get(precision)) is not None:
                 graph = Path(name) / ONNX_GRAPH
-                lower(export / ONNX_GRAPH, graph, low)
+                lower(made_of.export / ONNX_GRAPH, graph, low)
             self._plan = build_plan(self.trt, graph, profiles_for(window), self._plan.timing_cache, self.configure)
         try:
             engine = TensorRtEngine(self.trt, self._plan.content, self.new_device())
@@ -138,11 +141,11 @@ class TensorRtBuilder:
         """Measure the speed of full batches: on a GPU these end soon."""
         return measure_speed_at(engine, window, CAPACITY)
 
-    def keep(self, export: Path, target: Path) -> None:
+    def keep(self, made_of: Ingredients, target: Path) -> None:
         """Write the plan, and what a server needs beside it."""
         (target / PLAN).write_bytes(self._plan.content)
         for name in (REFERENCES, TOKENIZER):
-            shutil.copyfile(export / name, target / name)
+            shutil.copyfile(made_of.export / name, target / name)
 
 
 def tensorrt_builder(wanted: Gpu | None) -> TensorRtBuilder:

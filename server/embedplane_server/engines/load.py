@@ -5,7 +5,7 @@ from pathlib import Path
 from embedplane_server.builders.gpu import this_machine
 from embedplane_server.builders.manifest import EngineManifest, backend_version, read_manifest
 from embedplane_server.engines.base import Engine
-from embedplane_server.errors import EngineIncompatible, PermanentError, PermanentReason
+from embedplane_server.errors import EngineError, EngineIncompatible
 from embedplane_server.export.manifest import OPENVINO_GRAPH
 
 
@@ -17,11 +17,7 @@ def load_engine(directory: Path, threads: int) -> Engine:
         return _load_openvino(directory, manifest, threads)
     if manifest.backend == "tensorrt":
         return _load_tensorrt(directory, manifest, library)
-    raise PermanentError(
-        PermanentReason.BACKEND_UNAVAILABLE,
-        f"this version of Embedplane cannot serve the backend {manifest.backend}. Set engine.backend: tensorrt or "
-        "openvino.",
-    )
+    return _load_tensorrt_llm(directory, manifest, library)
 
 
 def _load_openvino(directory: Path, manifest: EngineManifest, threads: int) -> Engine:
@@ -46,6 +42,18 @@ def _load_tensorrt(directory: Path, manifest: EngineManifest, library: str) -> E
     except UnusablePlanError as error:
         raise _incompatible(manifest, f"TensorRT does not load it: {error}") from error
     engine.warm_up(manifest.description.max_sequence_length)
+    return engine
+
+
+def _load_tensorrt_llm(directory: Path, manifest: EngineManifest, library: str) -> Engine:
+    from embedplane_server.engines import tensorrt_llm  # noqa: PLC0415 -- heavy, by need
+
+    refuse_other_library(manifest, library)
+    try:
+        engine = tensorrt_llm.open_plan(directory)
+    except EngineError as error:
+        raise _incompatible(manifest, str(error)) from error
+    engine.warm_up()
     return engine
 
 

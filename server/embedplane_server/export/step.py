@@ -13,7 +13,6 @@ from sentence_transformers import SentenceTransformer
 
 from embedplane_server.builders.conformance import load_references
 from embedplane_server.builders.machine import usable_cpus
-from embedplane_server.errors import TransientError, TransientReason
 from embedplane_server.export import graph, packing, reference
 from embedplane_server.export.manifest import (
     ONNX_GRAPH,
@@ -30,7 +29,7 @@ from embedplane_server.model import ModelDescription, describe
 from embedplane_server.progress import Progress
 from embedplane_server.results import ExportResult, set_aside_results
 from embedplane_server.settings import ExportFormat, ExportSettings
-from embedplane_server.sources import ModelAbout, model_entry
+from embedplane_server.sources import need_model
 from embedplane_server.store import Store, files_below, open_store
 
 _LIBRARIES = ("torch", "transformers", "sentence-transformers", "tokenizers", "openvino")
@@ -58,14 +57,7 @@ class Order:
 async def export(settings: ExportSettings, progress: Progress) -> ExportResult:
     """Make what the store has not: the export, and the references of the user's own texts."""
     store = open_store(settings.store)
-    model = await store.find_intact(model_entry(settings.model_digest), ModelAbout)
-    if damaged := store.quarantine.of(model_entry(settings.model_digest)):
-        raise TransientError(TransientReason.MODEL_CORRUPT, f"{damaged.told}. It is fetched again.")
-    if model is None:
-        raise TransientError(
-            TransientReason.MODEL_MISSING,
-            f"the model {settings.model_digest} is not in the store; it was removed. It is fetched again.",
-        )
+    model = await need_model(store, settings.model_digest)
     digests = {name: file.sha256 for name, file in model.entry.files.items()}
     description = describe(model.directory, settings.overrides, digests)
     order = Order(settings, model.directory, model.about.commit, description)

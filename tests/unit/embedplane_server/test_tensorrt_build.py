@@ -13,6 +13,7 @@ from typing import Any
 import onnxruntime
 import pytest
 
+from embedplane_server.builders.backend import Ingredients
 from embedplane_server.builders.gpu import GpuMachine
 from embedplane_server.builders.manifest import engine_entry, find_engine, read_manifest
 from embedplane_server.builders.step import build
@@ -20,8 +21,9 @@ from embedplane_server.builders.tensorrt import TensorRtBuilder, need_driver
 from embedplane_server.engines.tensorrt import PLAN
 from embedplane_server.engines.tensorrt_shapes import CAPACITY, profiles_for
 from embedplane_server.errors import EngineError, PermanentError
-from embedplane_server.export.manifest import ONNX_GRAPH, REFERENCES, TOKENIZER, export_entry
+from embedplane_server.export.manifest import ONNX_GRAPH, REFERENCES, TOKENIZER, need_export
 from embedplane_server.fetch import fetch
+from embedplane_server.model import ModelDescription
 from embedplane_server.progress import Progress
 from embedplane_server.settings import (
     BuildSettings,
@@ -53,6 +55,7 @@ class Workshop:
     store: str
     export_key: str
     graph: Path
+    description: ModelDescription
 
     def builder(self, machine: GpuMachine) -> TensorRtBuilder:
         """Return the builder of a GPU image, over TensorRT-RTX and ONNX Runtime."""
@@ -98,14 +101,14 @@ def workshop(tmp_path_factory: pytest.TempPathFactory) -> Workshop:
     progress = Progress(io.StringIO())
     source = Source(path=save("bert", folder / "model"))
 
-    async def made() -> tuple[str, Path]:
+    async def made() -> Workshop:
         fetched = await fetch(FetchSettings(store=store, source=source, engine=ENGINE), progress)
         settings = ExportSettings(store=store, model_digest=fetched.digest, overrides=Overrides(), format="onnx")
         key = (await export(settings, progress)).export_key
-        return key, await open_store(store).local_directory(export_entry(key)) / ONNX_GRAPH
+        found = await need_export(open_store(store), key)
+        return Workshop(store, key, found.directory / ONNX_GRAPH, found.about.description)
 
-    key, graph = asyncio.run(made())
-    return Workshop(store, key, graph)
+    return asyncio.run(made())
 
 
 def test_a_build_proves_measures_and_publishes_a_plan(workshop, monkeypatch):
@@ -175,7 +178,7 @@ def test_an_engine_that_does_not_run_here_says_what_to_change(workshop, words, r
     builder = workshop.builder(L4)
     builder.new_device = lambda: Refusing("allocate", words)
     with pytest.raises(PermanentError, match=remedy) as caught:
-        builder.compile(workshop.graph.parent, "float16", WINDOW)
+        builder.compile(Ingredients(workshop.graph.parent, workshop.description), "float16")
     assert caught.value.reason == reason
     assert words in caught.value.message
 
