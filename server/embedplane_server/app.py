@@ -4,10 +4,9 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from fastapi import FastAPI
-from fastapi.telemetry import TelemetryConfig
 from prometheus_client import PlatformCollector, ProcessCollector
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
@@ -51,11 +50,14 @@ from embedplane_server.settings import ServeSettings
 from embedplane_server.spelling import Speller, Spelling
 from embedplane_server.tracing.request_trace import Tracing
 
+if TYPE_CHECKING:
+    from fastapi.telemetry import TelemetryConfig  # the GPU image's release is older and has none
+
 LEAST_QUEUED_TOKENS = 600_000
 QUEUED_SECONDS = 10
 TOKENIZER_THREADS = 2
-NO_TELEMETRY: TelemetryConfig = {"auto_configure": False, "tracing": False, "metrics": False, "logs": False}
-"""FastAPI would trace and count a second time, and only what goes through its router."""
+NO_TELEMETRY: "TelemetryConfig" = {"auto_configure": False, "tracing": False, "metrics": False, "logs": False}
+"""FastAPI would trace and count a second time, and only what goes through its router. Older releases ignore it."""
 
 
 @dataclass(frozen=True, slots=True)
