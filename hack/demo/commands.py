@@ -36,7 +36,7 @@ def main(arguments: Sequence[str]) -> int:
 
 
 def _prepare(options: argparse.Namespace) -> int:
-    _, values = prepare(Layout.of_environment())
+    _, values = prepare(Layout.of_environment(), for_tests=True)
     text = json.dumps(values, indent=2)
     if options.values:
         options.values.write_text(text)

@@ -13,6 +13,8 @@ from hack.cluster.debian import CLUSTER_PACKAGES, IMAGE_PACKAGES, install_missin
 from hack.cluster.layout import HOST_ADDRESS, PROMETHEUS, REGISTRY, REPOSITORY, Layout
 from hack.cluster.progress import SetupError, require_room, say, step
 from hack.images.builders import docker_answers
+from hack.images.catalog import GPU_IMITATION
+from hack.images.imitation import build_imitation
 from hack.images.publish import build_all, gigabytes_to_build, load_into_kind, push_all
 
 KIND_CLUSTER = "embedplane"
@@ -21,6 +23,8 @@ KIND_PROMETHEUS = "http://prometheus.monitoring:9090"
 
 # What stays after a first set-up: binaries, build storage, registry, the images on the nodes.
 SETTLED_GIGABYTES = 16
+CHART_NAMES = {GPU_IMITATION.name: "gpuServer"}
+"""What the chart's values call an image, where that is not its name."""
 Values = dict[str, Any]
 
 
@@ -59,10 +63,11 @@ def choose_target(layout: Layout) -> Target:
     return Target("local", layout.kubeconfig, "embedplane", layout.binaries, HOST_ADDRESS, PROMETHEUS)
 
 
-def prepare(layout: Layout) -> tuple[Target, Values]:
+def prepare(layout: Layout, *, for_tests: bool = False) -> tuple[Target, Values]:
     """Bring up or reuse the cluster with the images in it; return it with the chart's values for it.
 
-    Images are built while the cluster's binaries compile: both take minutes the first time, seconds later.
+    Images are built while the cluster's binaries compile: both take minutes the first time, seconds later. Tests also
+    need the image that imitates a GPU server.
     """
     target = choose_target(layout)
     _check_room(layout)
@@ -77,6 +82,8 @@ def prepare(layout: Layout) -> tuple[Target, Values]:
             _build_missing_clients(layout)
             _ensure_cluster(target)
         built = images.result()
+        if for_tests:
+            built = [*built, build_imitation(layout, built)]
     if target.kind == "kind":
         references = load_into_kind(built, KIND_CLUSTER)
     else:
@@ -129,7 +136,7 @@ def _values(target: Target, references: dict[str, str]) -> Values:
     images: Values = {}
     for name, reference in references.items():
         repository, _, tag = reference.rpartition(":")
-        images[name] = {"repository": repository, "tag": tag}
+        images[CHART_NAMES.get(name, name)] = {"repository": repository, "tag": tag}
     return {
         "images": images,
         "prometheus": {"url": target.prometheus},

@@ -22,6 +22,8 @@ class Image:
     """Peak of the disk that building its dependencies takes (measured): the layer, its temporary tar, the commit."""
     minutes: int
     """About how long that takes on two cores."""
+    thin_layers: int = 1
+    """So many of its last layers take next to nothing: the source."""
 
     @property
     def dependencies(self) -> str:
@@ -42,6 +44,18 @@ IMAGES = (
     ),
     Image("server", SERVER_DOCKERFILE, SERVER_SOURCE, ("server",), 3, 1),
     Image("exporter", SERVER_DOCKERFILE, SERVER_SOURCE, ("server", "exporter"), 16, 4),
+)
+
+# Not one of Embedplane's: what tests run as the server on nodes without a GPU.
+IMITATED_GPU = REPOSITORY / "tests" / "support" / "gpu_image"
+GPU_IMITATION = Image(
+    "gpu-server-imitation",
+    IMITATED_GPU / "Containerfile",
+    IMITATED_GPU,
+    extras=(),
+    gigabytes=0.2,
+    minutes=0,
+    thin_layers=4,  # the serving image's source, two packages, the imitation
 )
 
 

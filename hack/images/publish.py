@@ -150,8 +150,10 @@ def push_all(layout: Layout, built: list[Built], registry: str = REGISTRY) -> di
         for each in missing:
             with step(f"push {references[each.image.name]}"):
                 shop.builder.push(each.tag, references[each.image.name], plain_http=is_local)
-        dropped = [ours.drop_outdated(each.repository, each.key) for each in missing] if is_local else []
-        if any(dropped):
+        outdated = [
+            ours.drop_outdated(each.repository, each.key, each.image.thin_layers) for each in missing if is_local
+        ]
+        if any(outdated):
             with step("drop images with earlier dependencies from the registry"):
                 ours.collect()
     return references

@@ -21,9 +21,9 @@ class Manifest:
     digest: str
     layers: tuple[str, ...]
 
-    def builds_on(self, other: "Manifest") -> bool:
-        """Tell whether both differ in their last layer, the source, at most."""
-        return self.layers[:-1] == other.layers[:-1]
+    def builds_on(self, other: "Manifest", thin_layers: int) -> bool:
+        """Tell whether both differ in so many last layers at most: the source."""
+        return self.layers[:-thin_layers] == other.layers[:-thin_layers]
 
 
 @dataclass(frozen=True)
@@ -44,7 +44,7 @@ class LocalRegistry:
         status, _, body = _request("GET", f"/v2/{repository}/tags/list")
         return list(json.loads(body).get("tags") or ()) if status == OK else []
 
-    def drop_outdated(self, repository: str, current_tag: str) -> int:
+    def drop_outdated(self, repository: str, current_tag: str, thin_layers: int) -> int:
         """Delete the tags with other dependencies than the current one; return how many. `collect` frees the disk.
 
         Tags that differ in their source stay: they take next to nothing, and something may still run them.
@@ -53,7 +53,7 @@ class LocalRegistry:
         if current is None:
             return 0
         found = [self.manifest(repository, tag) for tag in self.tags(repository)]
-        outdated = {each.digest for each in found if each is not None and not each.builds_on(current)}
+        outdated = {each.digest for each in found if each is not None and not each.builds_on(current, thin_layers)}
         for digest in outdated:
             status, _, _ = _request("DELETE", f"/v2/{repository}/manifests/{digest}")
             if status not in (ACCEPTED, NOT_FOUND):

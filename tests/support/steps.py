@@ -22,6 +22,7 @@ from embedplane_server.results import BuildResult, FetchResult
 from embedplane_server.settings import (
     BuildSettings,
     EngineSettings,
+    ExportFormat,
     ExportSettings,
     FetchSettings,
     Overrides,
@@ -45,6 +46,9 @@ class Steps:
     engine: EngineSettings = ENGINE
     texts_folder: Path = Path("/texts")
     """The mounted ConfigMap that `engine.texts` is the digest of."""
+    format: ExportFormat = "openvino"
+    around: dict[str, str] = field(default_factory=outside)
+    """The environment of servers, beside their settings."""
 
     def fetch(self, **overrides) -> FetchResult:
         settings = FetchSettings(
@@ -62,7 +66,7 @@ class Steps:
             store=self.store,
             model_digest=fetched.digest,
             overrides=Overrides(**overrides),
-            format="openvino",
+            format=self.format,
             texts=self.engine.texts,
             texts_folder=self.texts_folder,
         )
@@ -103,7 +107,7 @@ class Steps:
             "drain_delay_seconds": 0,
             **settings,
         }
-        environment = {**outside(), **{f"EMBEDPLANE_{key.upper()}": str(value) for key, value in given.items()}}
+        environment = {**self.around, **{f"EMBEDPLANE_{key.upper()}": str(value) for key, value in given.items()}}
         with subprocess.Popen([sys.executable, "-m", "embedplane_server", "serve"], env=environment) as process:
             url = f"http://127.0.0.1:{port}"
             try:

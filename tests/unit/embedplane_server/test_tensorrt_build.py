@@ -35,8 +35,8 @@ from embedplane_server.settings import (
     Source,
 )
 from embedplane_server.store import files_below, open_store
+from tests.support.gpu_image.packages.numpy_gpu import NumpyDevice, NumpyPlan, numpy_tensorrt
 from tests.support.tensorrt.families import WIDTH, WINDOW, save
-from tests.support.tensorrt.numpy_gpu import NumpyDevice, NumpyPlan, numpy_tensorrt
 
 pytestmark = [
     pytest.mark.model,

@@ -12,7 +12,7 @@ from embedplane_server.engines.base import Batch, PromptedIds, TypedIds
 from embedplane_server.engines.tensorrt import LANES, TensorRtEngine, UnusablePlanError
 from embedplane_server.engines.tensorrt_shapes import CAPACITY, Profile, chosen, profiles_for
 from embedplane_server.errors import EngineError
-from tests.support.tensorrt.numpy_gpu import NumpyDevice, NumpyPlan, numpy_tensorrt
+from tests.support.gpu_image.packages.numpy_gpu import NumpyDevice, NumpyPlan, numpy_tensorrt
 
 DIMENSIONS, WORDS, WINDOW = 8, 100, 70
 TABLE = np.random.default_rng(5).standard_normal((WORDS, DIMENSIONS)).astype(np.float32)

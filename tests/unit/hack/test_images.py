@@ -12,6 +12,7 @@ from hack.cluster.archive import write_archive
 from hack.images.catalog import IMAGES, Image, dependency_key, image_key
 from hack.images.lockfile import locked_packages
 from hack.images.registries import write_secrets
+from hack.images.registry import Manifest
 
 
 def an_image(source: Path) -> Image:
@@ -93,6 +94,16 @@ def test_a_renamed_file_changes_the_image(tmp_path: Path):
     (tmp_path / "one.py").rename(tmp_path / "two.py")
 
     assert image_key(an_image(tmp_path), "key") != before
+
+
+def test_images_of_the_same_dependencies_may_differ_in_their_thin_layers():
+    serving, changed = Manifest("a", ("base", "packages", "source")), Manifest("b", ("base", "packages", "changed"))
+    imitation, anew = (Manifest("c", (*each.layers, "onnx", "imitation")) for each in (serving, changed))
+
+    assert serving.builds_on(changed, thin_layers=1)
+    assert not imitation.builds_on(anew, thin_layers=2)
+    assert imitation.builds_on(anew, thin_layers=3)
+    assert not imitation.builds_on(Manifest("d", ("base", "newer packages", *imitation.layers[2:])), thin_layers=3)
 
 
 def test_an_index_of_torch_concerns_the_exporter_only():

@@ -2,12 +2,18 @@
 
 What a device leaves open is made to hurt here: memory starts as NaN, nothing in a stream has happened before it is
 synchronised, and a context that was recorded refuses to be changed.
+
+Methods have the names and parameters of TensorRT's, and annotations in its words: the module `tensorrt` beside this one
+documents them so.
 """
+
+from __future__ import annotations
 
 import ctypes
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from enum import Enum
+from enum import Enum, IntEnum
+from itertools import count
 from types import SimpleNamespace
 from typing import Any
 
@@ -24,50 +30,58 @@ class NumpyDevice:
     """A `Device` that counts what it was asked to do."""
 
     def __init__(self) -> None:
-        self.memory: list[NDArray[np.uint8]] = []
+        self.memory: dict[int, NDArray[np.uint8]] = {}
         self.streams: dict[int, list[Work]] = {}
-        self.recording: tuple[int, list[Work]] | None = None
+        self.recordings: dict[int, list[Work]] = {}
         self.recorded = self.launched = self.discarded = 0
         self.is_closed = False
+        self._handles = count(1)
 
     def allocate(self, size: int) -> int:
         return self.allocate_pinned(size).ctypes.data
 
     def allocate_pinned(self, size: int) -> NDArray[np.uint8]:
-        self.memory.append(np.full(size, 0xFF, dtype=np.uint8))
-        return self.memory[-1]
+        memory = np.full(size, 0xFF, dtype=np.uint8)
+        self.memory[memory.ctypes.data] = memory
+        return memory
 
     def create_stream(self) -> int:
-        stream = len(self.streams) + 1
+        stream = next(self._handles)
         self.streams[stream] = []
         return stream
 
     def put(self, work: Work, stream: int) -> None:
-        if self.recording and self.recording[0] == stream:
-            self.recording[1].append(work)
-        else:
-            self.streams[stream].append(work)
+        self.recordings.get(stream, self.streams[stream]).append(work)
+
+    def copy(self, target: int, source: int, size: int, stream: int) -> None:
+        self.put(lambda: ctypes.memmove(target, source, size) and None, stream)
 
     def upload(self, address: int, content: NDArray[np.uint8], stream: int) -> None:
-        self.put(lambda: ctypes.memmove(address, content.ctypes.data, content.nbytes) and None, stream)
+        self.copy(address, content.ctypes.data, content.nbytes, stream)
 
     def download(self, content: NDArray[np.uint8], address: int, stream: int) -> None:
-        self.put(lambda: ctypes.memmove(content.ctypes.data, address, content.nbytes) and None, stream)
+        self.copy(content.ctypes.data, address, content.nbytes, stream)
 
     def synchronize(self, stream: int) -> None:
-        assert self.recording is None, "waiting for a stream ends its recording"
+        assert stream not in self.recordings, "waiting for a stream ends its recording"
         waiting, self.streams[stream] = self.streams[stream], []
         for work in waiting:
             work()
 
+    def begin_recording(self, stream: int) -> None:
+        self.recordings[stream] = []
+
+    def end_recording(self, stream: int) -> list[Work]:
+        self.recorded += 1
+        return self.recordings.pop(stream)
+
     def record(self, work: Work, stream: int) -> list[Work]:
-        self.recording = (stream, [])
+        self.begin_recording(stream)
         try:
             work()
-            return self.recording[1]
         finally:
-            self.recording = None
-            self.recorded += 1
+            graph = self.end_recording(stream)
+        return graph
 
     def launch(self, graph: list[Work], stream: int) -> None:
         self.launched += 1
@@ -79,6 +93,36 @@ class NumpyDevice:
 
     def close(self) -> None:
         self.is_closed = True
+
+
+class TensorIOMode(Enum):
+    NONE = 0
+    INPUT = 1
+    OUTPUT = 2
+
+
+class DataType(IntEnum):
+    FLOAT = 0
+    HALF = 1
+    INT8 = 2
+    INT32 = 3
+    BOOL = 4
+    BF16 = 7
+    INT64 = 8
+
+
+class ExecutionContextAllocationStrategy(IntEnum):
+    STATIC = 0
+    ON_PROFILE_CHANGE = 1
+    USER_MANAGED = 2
+
+
+Dims = tuple[int, int]
+_NUMPY_TYPES = {DataType.FLOAT: np.float32, DataType.INT64: np.int64}
+
+
+def nptype(trt_type):
+    return _NUMPY_TYPES[trt_type]
 
 
 class Logger:
@@ -100,9 +144,8 @@ class NumpyPlan:
     dimensions: int
     profiles: Sequence[Profile]
     device: NumpyDevice
-    contexts: list["NumpyContext"] = field(default_factory=list)
-
-    OUTPUT = "sentence_embedding"
+    output: str = "sentence_embedding"
+    contexts: list[NumpyContext] = field(default_factory=list)
 
     @property
     def num_io_tensors(self) -> int:
@@ -113,18 +156,18 @@ class NumpyPlan:
         return len(self.profiles)
 
     def get_tensor_name(self, index: int) -> str:
-        return [*self.inputs, self.OUTPUT][index]
+        return [*self.inputs, self.output][index]
 
-    def get_tensor_mode(self, name: str) -> str:
-        return "output" if name == self.OUTPUT else "input"
+    def get_tensor_mode(self, name: str) -> TensorIOMode:
+        return TensorIOMode.OUTPUT if name == self.output else TensorIOMode.INPUT
 
-    def get_tensor_dtype(self, name: str) -> type[Any]:
-        return np.float32 if name == self.OUTPUT else np.int64
+    def get_tensor_dtype(self, name: str) -> DataType:
+        return DataType.FLOAT if name == self.output else DataType.INT64
 
-    def get_tensor_shape(self, name: str) -> tuple[int, int]:
-        return (-1, self.dimensions if name == self.OUTPUT else -1)
+    def get_tensor_shape(self, name: str) -> Dims:
+        return (-1, self.dimensions if name == self.output else -1)
 
-    def get_tensor_profile_shape(self, name: str, profile_index: int) -> list[tuple[int, int]]:
+    def get_tensor_profile_shape(self, name: str, profile_index: int) -> list[Dims]:
         assert name in self.inputs
         profile = self.profiles[profile_index]
         return [profile.least, profile.usual, profile.most]
@@ -132,8 +175,10 @@ class NumpyPlan:
     def get_device_memory_size_for_profile_v2(self, profile_index: int) -> int:
         return 1024 * (profile_index + 1)
 
-    def create_execution_context(self, strategy: str) -> "NumpyContext":
-        assert strategy == "user managed"
+    def create_execution_context(
+        self, strategy: ExecutionContextAllocationStrategy = ExecutionContextAllocationStrategy.STATIC
+    ) -> IExecutionContext:
+        assert strategy is ExecutionContextAllocationStrategy.USER_MANAGED
         self.contexts.append(NumpyContext(self))
         return self.contexts[-1]
 
@@ -158,7 +203,7 @@ class NumpyContext:
         self.profile = self.plan.profiles[profile_index]
         return True
 
-    def set_input_shape(self, name: str, shape: tuple[int, int]) -> bool:
+    def set_input_shape(self, name: str, shape: tuple) -> bool:
         assert not self.is_recorded, "a recorded context was changed"
         assert self.profile is not None
         pairs = zip(self.profile.least, shape, self.profile.most, strict=True)
@@ -171,7 +216,7 @@ class NumpyContext:
 
     def execute_async_v3(self, stream_handle: int) -> bool:
         assert self.memory
-        self.is_recorded = self.is_recorded or self.plan.device.recording is not None
+        self.is_recorded = self.is_recorded or stream_handle in self.plan.device.recordings
         shapes = dict(self.shapes)
         self.plan.device.put(lambda: self._run(shapes), stream_handle)
         return set(shapes) == set(self.plan.inputs)
@@ -179,7 +224,7 @@ class NumpyContext:
     def _run(self, shapes: dict[str, tuple[int, int]]) -> None:
         inputs = {name: _view(self.addresses[name], np.int64, shape) for name, shape in shapes.items()}
         result = self.plan.kernel(inputs)
-        _view(self.addresses[self.plan.OUTPUT], np.float32, result.shape)[:] = result
+        _view(self.addresses[self.plan.output], np.float32, result.shape)[:] = result
 
 
 def numpy_tensorrt(plan: NumpyPlan | None, words: str = "") -> Any:
@@ -198,9 +243,9 @@ def numpy_tensorrt(plan: NumpyPlan | None, words: str = "") -> Any:
     return SimpleNamespace(
         ILogger=Logger,
         Runtime=Runtime,
-        ExecutionContextAllocationStrategy=SimpleNamespace(USER_MANAGED="user managed"),
-        TensorIOMode=SimpleNamespace(INPUT="input", OUTPUT="output"),
-        nptype=lambda kind: kind,
+        ExecutionContextAllocationStrategy=ExecutionContextAllocationStrategy,
+        TensorIOMode=TensorIOMode,
+        nptype=nptype,
     )
 
 
@@ -208,3 +253,7 @@ def _view(address: int, dtype: type[Any], shape: tuple[int, ...]) -> NDArray[Any
     size = int(np.prod(shape)) * np.dtype(dtype).itemsize
     raw = np.ctypeslib.as_array((ctypes.c_uint8 * size).from_address(address))
     return raw.view(dtype).reshape(shape)
+
+
+IExecutionContext = NumpyContext
+ICudaEngine = NumpyPlan

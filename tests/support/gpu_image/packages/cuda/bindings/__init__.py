@@ -1,0 +1,1 @@
+"""CUDA's Python bindings, as far as they are called."""
