@@ -159,7 +159,8 @@ def _unrepaired(lack: Lack, repair: Repair) -> Trouble | None:
     if lack.ended <= built:
         return None
     remedy = (
-        "let spec.podTemplate choose nodes of one kind, or set spec.engine.precision to float32"
+        "let spec.podTemplate choose nodes of one kind (one GPU with one driver, or one class of CPUs), or on CPUs set "
+        "spec.engine.precision to float32"
         if lack.machine
         else "check that Jobs and servers see the same store"
     )

@@ -197,6 +197,7 @@ def test_a_machine_that_no_build_helps_is_told_and_left_alone(life: Life):
 
     assert "nvidia-l4-sm89-r550" in said["message"]
     assert "which did not help: let spec.podTemplate choose nodes" in said["message"]
+    assert "one GPU with one driver" in said["message"]
     builds, restarts = life.pool.jobs("build"), _restarts(namespace)
     wait_for("its server was tried again", lambda: _restarts(namespace) > restarts, within=200)
     namespace.wait_for_condition("stuck", "Stalled", "True", reason="EngineIncompatible")
