@@ -96,6 +96,10 @@ class Gpu(Document):
 
     name: str
     compute_capability: str
+    mig_profile: str | None = None
+    """The slice of the GPU, 1g.10gb for example; None is the whole."""
+    minimum_driver: str | None = Field(default=None, pattern=r"^[0-9]+(\.[0-9]+){0,2}$")
+    """The oldest driver that may build, 580 or 580.95.05 for example; it is in no key."""
 
 
 class EngineSettings(Document):

@@ -291,6 +291,15 @@ def test_three_kinds_of_clusters_have_an_l4_profile(default: Rendered) -> None:
     assert {profile.compute_capability for profile in profiles.values()} == {"8.9"}
 
 
+def test_all_that_a_profile_can_say_reaches_the_operator(helm: Helm) -> None:
+    more = {"runtimeClassName": "nvidia", "sharedMemory": "2Gi", "minimumDriver": "580.95", "buildProfile": "nvidia-l4"}
+
+    settings = helm.template(acceleratorProfiles={"nvidia-l4-gke": more}).settings
+
+    found = Settings.model_validate(settings).accelerator_profiles["nvidia-l4-gke"]
+    assert found.model_dump(by_alias=True).items() >= more.items()
+
+
 def test_a_profile_can_be_taken_out(helm: Helm) -> None:
     settings = helm.template(acceleratorProfiles={"nvidia-l4-gke": None}).settings
 
@@ -306,6 +315,19 @@ def test_a_profile_can_be_taken_out(helm: Helm) -> None:
         ({"prometheus": {"url": "prometheus:9090"}}, "/prometheus/url"),
         ({"prometheus": {"matchers": ["cluster=eu"]}}, "/prometheus/matchers/0"),
         ({"acceleratorProfiles": {"a100": {"gpuName": "A100"}}}, "resourceName"),
+        (
+            {"acceleratorProfiles": {"nvidia-l4": {"resourceName": "gpu"}}},
+            "/acceleratorProfiles/nvidia-l4/resourceName",
+        ),
+        (
+            {"acceleratorProfiles": {"nvidia-l4": {"sharedMemory": "much"}}},
+            "/acceleratorProfiles/nvidia-l4/sharedMemory",
+        ),
+        ({"acceleratorProfiles": {"nvidia-l4": {"buildProfile": "spare"}}}, "names spare, which is no profile"),
+        (
+            {"acceleratorProfiles": {"nvidia-l4": {"buildProfile": "nvidia-l4-gke", "gpuName": "NVIDIA L40S"}}},
+            r"whose nodes have NVIDIA L4 \(compute capability 8.9\), and those of nvidia-l4 have NVIDIA L40S",
+        ),
         ({"jobs": {"fetch": {"resources": {"limits": {"cpu": 0.5}}}}}, "/jobs/fetch/resources/limits/cpu"),
         ({"serviceAccount": {"create": False}}, "serviceAccount.name"),
         ({"store": {"url": "https://objects.example.com/artifacts"}}, "/store/url"),

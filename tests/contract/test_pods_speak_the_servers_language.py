@@ -73,6 +73,16 @@ def test_fetch_understands_source_overrides_and_engine() -> None:
     assert settings.engine.precision == "float32"
 
 
+def test_a_build_knows_the_slice_and_the_least_driver_and_a_fetch_looks_for_the_same_engine() -> None:
+    containers = containers_of(ROOT / "tests/data/gpu-slice/input.yaml")
+    build = BuildSettings.from_environment(environment_of(containers["build"])).engine.gpu
+    fetch = FetchSettings.from_environment(environment_of(containers["fetch"])).engine.gpu
+
+    assert build is not None
+    assert (build.mig_profile, build.minimum_driver) == ("1g.10gb", "580")
+    assert fetch == build.model_copy(update={"minimum_driver": None})
+
+
 def test_every_step_knows_the_texts_and_the_export_finds_them_where_they_are_mounted() -> None:
     containers = containers_of(ROOT / "tests/data/own-texts/input.yaml")
     export = ExportSettings.from_environment(environment_of(containers["export"]))

@@ -33,6 +33,7 @@ storeCollection:
 acceleratorProfiles:
   {{- range $name, $profile := . }}
   {{- if $profile }}
+  {{- include "embedplane.buildProfile" (dict "root" $ "name" $name "profile" $profile) }}
   {{ $name | quote }}:
     {{- toYaml $profile | nindent 4 }}
   {{- end }}
@@ -108,6 +109,18 @@ secrets:
   {{- end }}
 serviceAccountAnnotations:
   {{- toYaml .serviceAccountAnnotations | nindent 2 }}
+{{- end }}
+{{- end }}
+{{- end }}
+{{- /* An engine runs on the kind of GPU that it was built on only. The operator looks at slices of GPUs as well. */}}
+{{- define "embedplane.buildProfile" -}}
+{{- with .profile.buildProfile }}
+{{- $builder := get $.root.Values.acceleratorProfiles . }}
+{{- if not $builder }}
+{{- fail (printf "\nacceleratorProfiles.%s.buildProfile names %s, which is no profile." $.name .) }}
+{{- end }}
+{{- if or (ne $builder.gpuName $.profile.gpuName) (ne $builder.computeCapability $.profile.computeCapability) }}
+{{- fail (printf "\nacceleratorProfiles.%s.buildProfile names %s, whose nodes have %s (compute capability %s), and those of %s have %s (%s).\nAn engine runs on the kind of GPU that it was built and proven on only: name a profile of that kind." $.name . $builder.gpuName $builder.computeCapability $.name $.profile.gpuName $.profile.computeCapability) }}
 {{- end }}
 {{- end }}
 {{- end }}

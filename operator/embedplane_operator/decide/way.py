@@ -80,7 +80,7 @@ class Way:
 
 def fetch_step(way: Way, commit: str | None) -> Step:
     """The fetch: of a pinned commit, or of what the user named."""
-    model, target = way.model, engine_target(way.model, way.settings, way.texts).to_document()
+    model, target = way.model, engine_target(way.model, way.settings, way.texts).identity()
     inputs = digest_of({"fetch": fetch_inputs(model), "engine": target})
     return Step(
         name=fetch_job_name(model, inputs),

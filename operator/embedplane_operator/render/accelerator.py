@@ -4,9 +4,11 @@ from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from embedplane_operator.api.v1alpha1 import EmbeddingModel
+from embedplane_operator.kinds import Manifest
 from embedplane_operator.render.tensorrt_llm import Exactness, why_not
 from embedplane_operator.settings import AcceleratorProfile, Settings
 
+SHARED_MEMORY = "shared-memory"
 ExportFormat = Literal["openvino", "onnx"]
 
 
@@ -31,14 +33,27 @@ class EngineTarget:
         """The graph that the backend's builder reads."""
         return "openvino" if self.backend == "openvino" else "onnx"
 
-    def to_document(self) -> dict[str, Any]:
-        """Return the value of EMBEDPLANE_ENGINE."""
+    def identity(self) -> dict[str, Any]:
+        """Return what tells engines apart: the value of EMBEDPLANE_ENGINE for those that only look for one."""
         document: dict[str, Any] = {"backend": self.backend, "precision": self.precision}
         if self.gpu:
-            document["gpu"] = {"name": self.gpu.gpu_name, "computeCapability": self.gpu.compute_capability}
+            document["gpu"] = device_of(self.gpu)
         if self.texts is not None:
             document["texts"] = self.texts
         return document
+
+    def to_document(self) -> dict[str, Any]:
+        """Return the value of EMBEDPLANE_ENGINE for a build: with what its machine has to have besides."""
+        document = self.identity()
+        if self.gpu and self.gpu.minimum_driver:
+            document["gpu"] |= {"minimumDriver": self.gpu.minimum_driver}
+        return document
+
+
+def device_of(profile: AcceleratorProfile) -> dict[str, str]:
+    """Return the GPU that an engine is built for; a slice of one is another, since it has fewer processors."""
+    device = {"name": profile.gpu_name, "computeCapability": profile.compute_capability}
+    return device | ({"migProfile": profile.mig} if profile.mig else {})
 
 
 def profile_of(model: EmbeddingModel, settings: Settings) -> AcceleratorProfile | None:
@@ -48,11 +63,21 @@ def profile_of(model: EmbeddingModel, settings: Settings) -> AcceleratorProfile 
     """
     if model.spec.accelerator is None:
         return None
-    name = model.spec.accelerator.profile
+    return profile_named(model.spec.accelerator.profile, settings)
+
+
+def build_profile_of(model: EmbeddingModel, settings: Settings) -> AcceleratorProfile | None:
+    """Return the accelerator profile that the model's engine is built on. Raises `UnknownAcceleratorError`."""
+    profile = profile_of(model, settings)
+    return profile_named(profile.build_profile, settings) if profile and profile.build_profile else profile
+
+
+def profile_named(name: str, settings: Settings) -> AcceleratorProfile:
+    """Return the accelerator profile of a name. Raises `UnknownAcceleratorError`."""
     if name not in settings.accelerator_profiles:
         known = ", ".join(sorted(settings.accelerator_profiles)) or "none"
         raise UnknownAcceleratorError(
-            f"accelerator.profile {name} is not a profile of this installation (known: {known}); "
+            f"spec.accelerator: {name} is not a profile of this installation (known: {known}); "
             "correct it, or add the profile to the Helm value acceleratorProfiles"
         )
     return settings.accelerator_profiles[name]
@@ -81,6 +106,18 @@ def _hardware_target(model: EmbeddingModel, settings: Settings, exactness: Exact
     if reason := why_not(exactness, precision, profile.compute_capability):
         return EngineTarget("tensorrt", precision, f"{on}; not tensorrt-llm: {reason}", profile)
     return EngineTarget("tensorrt-llm", precision, f"{on}; tensorrt-llm is exact: {exactness.reason}", profile)
+
+
+def shared_memory_mounts(profile: AcceleratorProfile | None) -> tuple[Manifest, ...]:
+    """Return the mount of the profile's shared memory, if it gives any."""
+    return ({"name": SHARED_MEMORY, "mountPath": "/dev/shm"},) if profile and profile.shared_memory else ()  # noqa: S108 -- an emptyDir in the pod
+
+
+def shared_memory_volumes(profile: AcceleratorProfile | None) -> tuple[Manifest, ...]:
+    """Return the volume behind it, in the memory of the node."""
+    if profile is None or profile.shared_memory is None:
+        return ()
+    return ({"name": SHARED_MEMORY, "emptyDir": {"medium": "Memory", "sizeLimit": str(profile.shared_memory)}},)
 
 
 def serving_image(model: EmbeddingModel, settings: Settings) -> str:

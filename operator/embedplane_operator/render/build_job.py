@@ -4,7 +4,13 @@ import json
 
 from embedplane_operator.api.v1alpha1 import EmbeddingModel
 from embedplane_operator.kinds import Manifest
-from embedplane_operator.render.accelerator import engine_target, serving_image
+from embedplane_operator.render.accelerator import (
+    build_profile_of,
+    engine_target,
+    serving_image,
+    shared_memory_mounts,
+    shared_memory_volumes,
+)
 from embedplane_operator.render.job import JobRequest, JobShape, render_job
 from embedplane_operator.render.names import BUILD, build_job_name
 from embedplane_operator.render.pod import Container
@@ -37,18 +43,21 @@ def render_build_job(
     }
     if engine.max_batch_tokens is not None:
         environment["EMBEDPLANE_MAX_BATCH_TOKENS"] = str(engine.max_batch_tokens)
+    profile = build_profile_of(model, settings)
     container = Container(
         command=BUILD,
         image=serving_image(model, settings),
         environment=environment,
-        resources=with_accelerator(render_resources(build_resources(model, settings)), model, settings),
+        resources=with_accelerator(render_resources(build_resources(model, settings)), model, profile),
         store=store_access(settings, model.metadata.namespace, writes=True),
+        mounts=shared_memory_mounts(profile),
+        volumes=shared_memory_volumes(profile),
     )
     shape = JobShape(
         name=build_job_name(request.inputs),
         container=container,
         deadline_seconds=engine.jobs.active_deadline_seconds,
-        on_accelerator=True,
+        profile=profile,
         near=near,
     )
     return render_job(model, settings, request, shape)

@@ -8,7 +8,12 @@ from embedplane_operator.api.roles import ANNOTATION_ROLE
 from embedplane_operator.api.status import VectorSpaceStatus
 from embedplane_operator.api.v1alpha1 import EmbeddingModel
 from embedplane_operator.kinds import Manifest
-from embedplane_operator.render.accelerator import serving_image
+from embedplane_operator.render.accelerator import (
+    profile_of,
+    serving_image,
+    shared_memory_mounts,
+    shared_memory_volumes,
+)
 from embedplane_operator.render.manifest import as_written, owner_of, owner_reference, ownership_labels
 from embedplane_operator.render.names import (
     ANNOTATION_COMMIT,
@@ -98,7 +103,8 @@ def served_model_names(model: EmbeddingModel) -> list[str]:
 def _pod_template(model: EmbeddingModel, settings: Settings, resolved: Resolved, labels: dict[str, str]) -> Manifest:
     template, serving = model.spec.pod_template, model.spec.serving
     spread = [as_written(each) for each in template.topology_spread_constraints]
-    placement = render_placement(model, settings, on_accelerator=True) | {
+    profile = profile_of(model, settings)
+    placement = render_placement(model, settings, on=profile) | {
         "topologySpreadConstraints": spread or _default_spread(model, resolved.vector_space.id)
     }
     metadata: Manifest = {"labels": {**labels, **store_labels(settings), **template.labels}}
@@ -116,16 +122,17 @@ def _pod_template(model: EmbeddingModel, settings: Settings, resolved: Resolved,
 
 
 def _container(model: EmbeddingModel, settings: Settings, resolved: Resolved) -> Container:
+    profile = profile_of(model, settings)
     return Container(
         command="serve",
         name=SERVER,
         image=serving_image(model, settings),
         environment=_environment(model, resolved),
         user_environment=tuple(as_written(each) for each in model.spec.pod_template.env),
-        resources=with_accelerator(render_resources(model.spec.resources), model, settings),
+        resources=with_accelerator(render_resources(model.spec.resources), model, profile),
         store=store_access(settings, model.metadata.namespace, writes=False, model_bytes=resolved.source.size_bytes),
-        mounts=tuple(_mounts(model)),
-        volumes=tuple(_volumes(model)),
+        mounts=(*_mounts(model), *shared_memory_mounts(profile)),
+        volumes=(*_volumes(model), *shared_memory_volumes(profile)),
         extra={
             "ports": [{"name": SERVER_PORT_NAME, "containerPort": SERVER_PORT, "protocol": "TCP"}],
             **render_probes(resolved.source.size_bytes),

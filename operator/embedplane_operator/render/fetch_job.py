@@ -36,7 +36,7 @@ def render_fetch_job(
     """
     wishes = {
         "EMBEDPLANE_OVERRIDES": json.dumps(overrides_of(model), sort_keys=True),
-        "EMBEDPLANE_ENGINE": json.dumps(engine_target(model, settings, texts).to_document(), sort_keys=True),
+        "EMBEDPLANE_ENGINE": json.dumps(engine_target(model, settings, texts).identity(), sort_keys=True),
     }
     container = source_container(model, settings, FETCH, pinned_commit)
     container = replace(container, environment={**container.environment, **wishes})

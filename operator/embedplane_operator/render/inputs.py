@@ -12,7 +12,7 @@ from typing import Any
 from embedplane_operator.api.base import manifest_of
 from embedplane_operator.api.v1alpha1 import EmbeddingModel
 from embedplane_operator.kinds import Manifest
-from embedplane_operator.render.accelerator import engine_target, profile_of
+from embedplane_operator.render.accelerator import device_of, engine_target, profile_of
 from embedplane_operator.render.names import ANNOTATION_RESOLVE
 from embedplane_operator.render.tensorrt_llm import Exactness
 from embedplane_operator.settings import Settings
@@ -64,7 +64,7 @@ def engine_inputs(model: EmbeddingModel, settings: Settings, vector_space_id: st
     of the user's own texts is, where there are such: other texts have to be proven.
     """
     profile = profile_of(model, settings)
-    gpu = {"name": profile.gpu_name, "computeCapability": profile.compute_capability} if profile else None
+    gpu = device_of(profile) if profile else None
     engine = model.spec.engine
     wishes = {
         "vectorSpace": vector_space_id,
@@ -98,7 +98,7 @@ def build_inputs(
     return digest_of(
         {
             "export": export_key,
-            "engine": engine_target(model, settings, texts, exactness).to_document(),
+            "engine": engine_target(model, settings, texts, exactness).identity(),
             "maxBatchTokens": engine.max_batch_tokens,
             "minimumCosine": engine.conformance.minimum_cosine,
         }

@@ -17,7 +17,7 @@ from embedplane_operator.render.names import (
 from embedplane_operator.render.placement import render_placement
 from embedplane_operator.render.pod import Container, render_pod_spec
 from embedplane_operator.render.store import store_labels
-from embedplane_operator.settings import Settings
+from embedplane_operator.settings import AcceleratorProfile, Settings
 
 PERMANENT = 64
 NO_MESH_LABELS = {"sidecar.istio.io/inject": "false"}
@@ -41,7 +41,8 @@ class JobShape:
     name: str
     container: Container
     deadline_seconds: int
-    on_accelerator: bool = False
+    profile: AcceleratorProfile | None = None
+    """The accelerator that it needs; None: it runs on any node."""
     near: str | None = None
     """A node that suits best."""
     model_labels: tuple[tuple[str, str], ...] = ()
@@ -89,7 +90,7 @@ def render_job(model: EmbeddingModel, settings: Settings, request: JobRequest, s
 
 def _pod_template(model: EmbeddingModel, settings: Settings, shape: JobShape, labels: dict[str, str]) -> Manifest:
     template = model.spec.pod_template
-    placement = render_placement(model, settings, on_accelerator=shape.on_accelerator, near=shape.near)
+    placement = render_placement(model, settings, on=shape.profile, near=shape.near)
     return {
         "metadata": {
             "labels": {**NO_MESH_LABELS, **labels, **store_labels(settings), **template.labels},

@@ -12,22 +12,21 @@ PREFERRED = "preferredDuringSchedulingIgnoredDuringExecution"
 
 
 def render_placement(
-    model: EmbeddingModel, settings: Settings, *, on_accelerator: bool, near: str | None = None
+    model: EmbeddingModel, settings: Settings, *, on: AcceleratorProfile | None, near: str | None = None
 ) -> Manifest:
     """Return the pod's scheduling fields and pull secrets, empty ones included; `near` is a node that suits best.
 
-    A pod off the accelerator still tolerates the accelerator's nodes when the store is node-bound: the claim may be
-    there already.
+    `on` is the profile of its nodes, None for a pod that needs no accelerator. Such a pod still tolerates the nodes of
+    the model's profile when the store is node-bound: the claim may be there already.
     """
-    profile = profile_of(model, settings)
     template = model.spec.pod_template
-    selector = profile.node_selector if profile and on_accelerator else {}
-    tolerating = profile if on_accelerator or not settings.store.is_shared else None
+    tolerating = on if settings.store.is_shared else on or profile_of(model, settings)
     secrets = [{"name": name} for name in settings.image_pull_secrets]
     return {
-        "nodeSelector": {**selector, **template.node_selector} or None,
+        "nodeSelector": {**(on.node_selector if on else {}), **template.node_selector} or None,
         "tolerations": _tolerations(model, tolerating),
         "affinity": _affinity(model, settings, near) or None,
+        "runtimeClassName": on.runtime_class_name if on else None,
         "priorityClassName": template.priority_class_name,
         "imagePullSecrets": _unique([*secrets, *map(as_written, template.image_pull_secrets)]),
     }

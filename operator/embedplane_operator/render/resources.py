@@ -7,8 +7,7 @@ from decimal import Decimal
 from embedplane_operator.api.pods import ResourceRequirements
 from embedplane_operator.api.v1alpha1 import EmbeddingModel
 from embedplane_operator.kinds import Manifest
-from embedplane_operator.render.accelerator import profile_of
-from embedplane_operator.settings import Settings
+from embedplane_operator.settings import AcceleratorProfile, Settings
 
 CPU = "cpu"
 SUFFIXES: Mapping[str, Decimal] = {
@@ -39,9 +38,8 @@ def render_resources(resources: ResourceRequirements) -> Manifest:
     return {part: {name: str(value) for name, value in sorted(given.items())} for part, given in parts.items() if given}
 
 
-def with_accelerator(resources: Manifest, model: EmbeddingModel, settings: Settings) -> Manifest:
-    """Return `resources` with the model's accelerators as a limit."""
-    profile = profile_of(model, settings)
+def with_accelerator(resources: Manifest, model: EmbeddingModel, profile: AcceleratorProfile | None) -> Manifest:
+    """Return `resources` with the model's accelerators, as the profile calls them, as a limit."""
     if profile is None or model.spec.accelerator is None:
         return resources
     accelerators = {profile.resource_name: str(model.spec.accelerator.count)}

@@ -83,8 +83,13 @@ def backend_version(backend: Backend) -> str:
 
 
 def engine_key(vector_space: str, settings: EngineSettings, library_version: str, machine: Machine) -> str:
-    """Return the key of an engine for settings; for a CPU its architecture stands where a GPU has its name."""
-    device = settings.gpu.model_dump() if settings.gpu else {"cpu": machine.architecture}
+    """Return the key of an engine for settings; for a CPU its architecture stands where a GPU has its name.
+
+    A slice of a GPU is a device of its own: it has fewer processors and less memory, for which kernels are chosen.
+    """
+    device = {"cpu": machine.architecture}
+    if settings.gpu:
+        device = settings.gpu.model_dump(exclude={"minimum_driver"}, exclude_none=True)
     document = {
         "vectorSpace": vector_space,
         "backend": settings.backend,

@@ -14,7 +14,7 @@ from embedplane_operator.render.inputs import (
     fetch_inputs,
     source_inputs,
 )
-from tests.support.rendering import SPACE, model_of, settings_of
+from tests.support.rendering import L4, SPACE, model_of, settings_of
 
 HUB: dict[str, Any] = {"source": {"huggingFace": {"repo": "a/b"}}}
 GPU = {"accelerator": {"profile": "nvidia-l4"}}
@@ -150,3 +150,31 @@ def test_an_unknown_profile_is_named_with_those_that_exist() -> None:
 
     with pytest.raises(UnknownAcceleratorError, match=r"a100 is not a profile .* \(known: nvidia-l4\).*Helm value"):
         engine_target(model, settings_of())
+
+
+def test_a_gpu_s_hashes_are_what_they_were_before_profiles_said_more() -> None:
+    found = hashes(HUB | GPU)
+
+    assert found["engine"] == "163a9121d60686dda058666ef7f4dd89b1e738a342a442c90192911f517ef708"
+    assert found["build"] == "78935b214ebcda96711f0c9672e89bfd566f84b099c00a5904fd62af80c997e1"
+
+
+@pytest.mark.parametrize(
+    "more",
+    [
+        {"minimumDriver": "580.95.05"},
+        {"runtimeClassName": "nvidia"},
+        {"sharedMemory": "1Gi"},
+        {"resourceName": "nvidia.com/gpu.shared"},
+        {"nodeSelector": {"example.com/pool": "spot"}},
+    ],
+)
+def test_what_only_says_how_a_gpu_is_got_changes_no_engine(more: dict[str, Any]) -> None:
+    assert hashes(HUB | GPU, {"acceleratorProfiles": {"nvidia-l4": L4 | more}}) == hashes(HUB | GPU)
+
+
+@pytest.mark.parametrize("more", [{"resourceName": "nvidia.com/mig-1g.6gb"}, {"migProfile": "1g.6gb"}])
+def test_a_slice_of_a_gpu_has_engines_of_its_own(more: dict[str, Any]) -> None:
+    sliced, whole = hashes(HUB | GPU, {"acceleratorProfiles": {"nvidia-l4": L4 | more}}), hashes(HUB | GPU)
+
+    assert {name for name in whole if sliced[name] != whole[name]} == {"build", "engine"}

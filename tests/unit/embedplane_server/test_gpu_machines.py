@@ -64,9 +64,25 @@ async def test_a_newer_driver_runs_what_an_older_one_built_and_not_the_other_way
             await find_engine(store, "en1-0", other)
 
 
+def key_for(machine=L4, **gpu):
+    wanted = Gpu(name="NVIDIA L4", compute_capability="8.9", **gpu)
+    return engine_key("vs1-0", EngineSettings(backend="tensorrt", gpu=wanted), "10.14.1.48", machine)
+
+
 def test_drivers_are_in_no_key():
-    settings = EngineSettings(backend="tensorrt", gpu=Gpu(name="NVIDIA L4", compute_capability="8.9"))
-    assert engine_key("vs1-0", settings, "10.14.1.48", L4) == engine_key("vs1-0", settings, "10.14.1.48", NEWER)
+    assert key_for(L4) == key_for(NEWER) == key_for(minimum_driver="580.95.05")
+
+
+def test_keys_of_whole_gpus_are_what_they_were_before_there_were_slices():
+    assert key_for() == "en1-06fb4fcf2408ae8e41a9"
+    assert len({key_for(mig_profile=slice_) for slice_ in (None, "1g.10gb", "2g.20gb")}) == 3
+
+
+@pytest.mark.parametrize("driver", ["580", "580.95", "580.95.05"])
+def test_a_least_driver_is_a_version(driver):
+    assert Gpu(name="x", compute_capability="8.9", minimum_driver=driver).minimum_driver == driver
+    with pytest.raises(ValueError, match="minimum_driver"):
+        Gpu(name="x", compute_capability="8.9", minimum_driver=f"r{driver}")
 
 
 def test_a_plan_of_another_tensorrt_is_not_even_read():
