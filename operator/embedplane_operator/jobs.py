@@ -9,8 +9,10 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Literal
 
+from embedplane_operator.api.accelerator import AcceleratorStatus, read_accelerator
 from embedplane_operator.api.conditions import Reason
 from embedplane_operator.kinds import Manifest
+from embedplane_operator.no_room import without_node_since
 from embedplane_operator.render.names import (
     ANNOTATION_ATTEMPT,
     ANNOTATION_TRIGGER,
@@ -67,6 +69,10 @@ class JobRun:
     """What a Complete Job reported; None when its pod is gone."""
     trouble: Trouble | None
     """Why it failed, or what keeps it from running."""
+    no_room_since: datetime | None = None
+    """When it began to wait for a node with room."""
+    accelerator: AcceleratorStatus | None = None
+    """The profile in use when it was made; fetches and builds say so."""
     overdue: Overdue | None = None
     """When the end of its pod, which makes room for another, takes too long."""
 
@@ -127,6 +133,8 @@ def read_job(job: Manifest, around: JobSurroundings) -> JobRun:
         owners=tuple(metadata.get("ownerReferences") or ()),
         result=result,
         trouble=trouble,
+        no_room_since=without_node_since(pods[:1]) if phase == "Running" and not around.claims else None,
+        accelerator=read_accelerator(annotations),
         overdue=overdue_of(pods[0]) if pods and phase == "Running" else None,
     )
 

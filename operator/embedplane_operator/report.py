@@ -40,6 +40,7 @@ def render_status(
         engine=decision.pinned.engine,
         vector_spaces=tuple(_with_servers(space, observed) for space in decision.spaces),
         candidate=decision.candidate,
+        accelerator=decision.accelerator,
         replicas=servers.replicas,
         ready_replicas=servers.ready,
         url=url_of(model) if servers.exists else None,

@@ -148,6 +148,9 @@ def transitions(before: EmbeddingModelStatus, after: EmbeddingModelStatus) -> li
     """What changed between two reports, each thing told once, in the words of its condition."""
     known = {condition.type: condition for condition in before.conditions}
     notes: dict[tuple[str, str], Note] = {}
+    if before.accelerator and after.accelerator and before.accelerator.profile != after.accelerator.profile:
+        words = f"{after.accelerator.profile} is in use from now on: {after.accelerator.reason}"
+        notes[Reason.ACCELERATOR_CHOSEN, words] = Note(Reason.ACCELERATOR_CHOSEN, words)
     for condition in after.conditions:
         previous = known.get(condition.type)
         is_news = previous is None or (previous.status, previous.reason) != (condition.status, condition.reason)

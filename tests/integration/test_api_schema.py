@@ -91,7 +91,7 @@ def test_a_part_of_an_object_gets_the_rest(namespace: Kubectl) -> None:
     spec = created(namespace, manifest)["spec"]
 
     assert spec["scaling"]["minReplicas"] == 1
-    assert spec["accelerator"] == {"profile": "nvidia-l4", "count": 1}
+    assert spec["accelerator"] == {"profile": "nvidia-l4", "count": 1, "fallbackAfter": "15m"}
     assert spec["source"]["persistentVolumeClaim"] == {"claimName": "models", "path": "."}
 
 
@@ -189,7 +189,23 @@ REFUSED: list[tuple[str, dict[str, Any], list[str]]] = [
         {"engine": {"backend": "openvino"}, "accelerator": {"profile": "nvidia-l4"}},
         ["remove accelerator, or set engine.backend to auto"],
     ),
-    ("an accelerator without profile", {"accelerator": {"count": 1}}, ["accelerator.profile", "Required"]),
+    ("an accelerator without profile", {"accelerator": {"count": 1}}, ["set exactly one of profile, for example"]),
+    (
+        "a profile and profiles",
+        {"accelerator": {"profile": "nvidia-l4", "profiles": ["nvidia-l4", "nvidia-a10g"]}},
+        ["set exactly one of profile", "whose first with room is taken"],
+    ),
+    ("no profiles", {"accelerator": {"profiles": []}}, ["spec.accelerator.profiles", "at least 1 item"]),
+    (
+        "a profile twice",
+        {"accelerator": {"profiles": ["nvidia-l4", "nvidia-a10g", "nvidia-l4"]}},
+        ["spec.accelerator.profiles", "remove one of the two"],
+    ),
+    (
+        "a time that is none",
+        {"accelerator": {"profile": "nvidia-l4", "fallbackAfter": "15 minutes"}},
+        ["fallbackAfter is a duration such as 90s"],
+    ),
     ("a quantity that is none", {"resources": {"limits": {"cpu": "many"}}}, ["resources.limits"]),
     ("a quantity as a fraction", {"resources": {"limits": {"cpu": 0.5}}}, ["resources.limits"]),
     (

@@ -43,6 +43,7 @@ class Reason(StrEnum):
     BUILD_RUNNING = "BuildRunning"  # the engine is being compiled, checked and benchmarked
     ROLLOUT_RUNNING = "RolloutRunning"  # new server pods are starting
 
+    ACCELERATOR_CHOSEN = "AcceleratorChosen"  # an Event only: another of accelerator.profiles is in use from now on
     CUTOVER_WAITING = "CutoverWaiting"  # the space that activeVectorSpace names has too few ready servers yet
     CANDIDATE_WAITING = "CandidateWaiting"  # two spaces are alive already; the third waits until one is gone
 
@@ -66,7 +67,7 @@ class Reason(StrEnum):
     INVALID_SPEC = "InvalidSpec"  # the object cannot be read
     SECRET_NOT_FOUND = "SecretNotFound"  # noqa: S105 -- a reason, not a password; a Secret or its key is missing
     CONFIG_MAP_NOT_FOUND = "ConfigMapNotFound"  # the ConfigMap of engine.conformance.textsFrom does not exist
-    UNKNOWN_ACCELERATOR = "UnknownAccelerator"  # accelerator.profile is none of the installation's
+    UNKNOWN_ACCELERATOR = "UnknownAccelerator"  # accelerator names a profile that the installation lacks
     STORE_NOT_SHARED = "StoreNotShared"  # maxReplicas above 1 with a store that one node can mount
     VECTOR_SPACE_CHANGE_REFUSED = "VectorSpaceChangeRefused"  # the change would make old vectors useless
     UNKNOWN_VECTOR_SPACE = "UnknownVectorSpace"  # activeVectorSpace names none of the spaces that are alive

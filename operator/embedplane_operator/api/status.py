@@ -8,6 +8,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
+from embedplane_operator.api.accelerator import AcceleratorStatus
 from embedplane_operator.api.base import ApiModel, Text, Timestamp, keyed_by
 from embedplane_operator.api.roles import Role
 
@@ -226,6 +227,8 @@ class EmbeddingModelStatus(ApiModel):
     """The vector space that is served."""
     engine: EngineStatus | None = None
     """The engine that serves, or is about to."""
+    accelerator: AcceleratorStatus | None = None
+    """The accelerator profile in use."""
     vector_spaces: tuple[SpaceStatus, ...] = Field((), max_length=8, json_schema_extra=keyed_by("id"))
     """The spaces that are alive, with vectorSpacePolicy SideBySide or where several are."""
     candidate: CandidateStatus | None = None

@@ -2,13 +2,15 @@
 
 A docstring under a field is what `kubectl explain` prints, which shows no defaults and no limits, so the text has them.
 A field stands here only when the code acts on it, and a default of v1alpha1 never changes. Neighbours: `source.py`,
-`embedding.py`, `conformance.py`, `serving.py`, `scaling.py`, `status.py` and `pods.py` hold the larger parts.
+`embedding.py`, `conformance.py`, `accelerator.py`, `serving.py`, `scaling.py`, `status.py` and `pods.py` hold the
+larger parts.
 """
 
 from typing import Annotated, Literal
 
 from pydantic import ConfigDict, Field
 
+from embedplane_operator.api.accelerator import Accelerator
 from embedplane_operator.api.base import (
     UNIQUE,
     ApiModel,
@@ -72,15 +74,6 @@ class Engine(ApiModel):
     """The floor under which an engine is not published."""
     jobs: EngineJobs = EngineJobs()
     """Resources and deadline of the export and build Jobs."""
-
-
-class Accelerator(ApiModel):
-    """The hardware to serve on, when it is not the CPU."""
-
-    profile: str = Field(min_length=1, max_length=63, pattern=r"^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$")
-    """Name of an accelerator profile of this installation (Helm value acceleratorProfiles), for example nvidia-l4."""
-    count: int = Field(1, ge=1, le=16)
-    """Accelerators of one replica, 1 to 16. Default: 1."""
 
 
 class PodTemplate(ApiModel):

@@ -4,7 +4,7 @@ from embedplane_operator.api.conditions import Reason
 from embedplane_operator.api.v1alpha1 import EmbeddingModel
 from embedplane_operator.kinds import Manifest
 from embedplane_operator.observation import Observation
-from embedplane_operator.render.accelerator import UnknownAcceleratorError, profile_of
+from embedplane_operator.render.accelerator import UnknownAcceleratorError, profile_named
 from embedplane_operator.render.names import LABEL_INSTALLATION, LABEL_MANAGED_BY, LABEL_MODEL, MANAGED_BY
 from embedplane_operator.settings import Settings
 from embedplane_operator.status import Finding, Outlook
@@ -12,12 +12,14 @@ from embedplane_operator.status import Finding, Outlook
 
 def spec_refusal(model: EmbeddingModel, settings: Settings) -> Finding | None:
     """Why this installation cannot do what the spec asks for."""
-    return _unknown_accelerator(model, settings) or _unshared_store(model, settings)
+    return unknown_accelerator(model, settings) or _unshared_store(model, settings)
 
 
-def _unknown_accelerator(model: EmbeddingModel, settings: Settings) -> Finding | None:
+def unknown_accelerator(model: EmbeddingModel, settings: Settings) -> Finding | None:
+    """Which of the profiles that the model names this installation does not have."""
     try:
-        profile_of(model, settings)
+        for name in model.spec.accelerator.in_order if model.spec.accelerator else ():
+            profile_named(name, settings)
     except UnknownAcceleratorError as error:
         return Finding("False", Reason.UNKNOWN_ACCELERATOR, str(error), Outlook.STALLED)
     return None

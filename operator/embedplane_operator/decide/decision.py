@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from embedplane_operator.api.accelerator import AcceleratorStatus
 from embedplane_operator.api.status import (
     CandidateStatus,
     EngineStatus,
@@ -13,6 +14,7 @@ from embedplane_operator.api.status import (
 )
 from embedplane_operator.jobs import JobRun
 from embedplane_operator.kinds import Manifest
+from embedplane_operator.no_room import NoRoom
 from embedplane_operator.status import Findings
 
 
@@ -97,6 +99,10 @@ class Decision:
     """The spaces that are alive, where there may be several; what runs of them is added when it is reported."""
     candidate: CandidateStatus | None = None
     """What the spec leads to, while another space is active."""
+    accelerator: AcceleratorStatus | None = None
+    """The accelerator profile in use."""
+    no_room: NoRoom | None = None
+    """Where the build, or else every server, waits for a node of that profile."""
     serves: str | None = None
     """Name of the Deployment that serves the model, whichever spec it is of."""
     check_after: float | None = None

@@ -20,6 +20,7 @@ from embedplane_operator.decide.resolution import (
 )
 from embedplane_operator.decide.steps import LOOK_AGAIN_STUCK, Outcome, Step, advance
 from embedplane_operator.decide.way import Way, build_step, export_step, fetch_step
+from embedplane_operator.no_room import NoRoom
 from embedplane_operator.render.accelerator import engine_target
 from embedplane_operator.render.inputs import fetch_inputs, source_inputs
 from embedplane_operator.render.tensorrt_llm import read_exactness
@@ -40,6 +41,8 @@ class Stage:
     """Names of the Jobs whose answers are used or waited for."""
     actions: tuple[JobAction, ...] = ()
     check_after: float | None = None
+    no_room: NoRoom | None = None
+    """Where the build waits for a node."""
     is_early: bool = False
     """Steps come after the one that is not done; their Jobs may run already, from an answer that was lost since."""
 
@@ -88,7 +91,7 @@ def engine_stage(way: Way, source: SourceStatus, fetched: Mapping[str, Any], spa
     jobs, actions = (*jobs, step.name), (*actions, *outcome.actions)
     if outcome.result is None:
         finding = in_vain(way.lack, outcome.finding) if outcome.finding else None
-        return Stage(finding, jobs=jobs, actions=actions, check_after=outcome.check_after)
+        return Stage(finding, jobs=jobs, actions=actions, check_after=outcome.check_after, no_room=outcome.no_room)
     try:
         set_aside += outcome.result.get("setAside") or ()
         answer = {**outcome.result, "setAside": set_aside or None}

@@ -8,6 +8,7 @@ from embedplane_operator.decide.preparation import Stage
 from embedplane_operator.decide.resolution import pinned_source, pinned_space
 from embedplane_operator.decide.spaces import Spaces
 from embedplane_operator.decide.way import Way
+from embedplane_operator.no_room import NoRoom
 from embedplane_operator.render.names import FETCH
 from embedplane_operator.status import Finding
 
@@ -22,6 +23,8 @@ class Progress:
     jobs: set[str] = field(default_factory=set)
     actions: list[JobAction] = field(default_factory=list)
     checks: list[float] = field(default_factory=list)
+    no_room: NoRoom | None = None
+    """Where the build, or else every server, waits for a node."""
     is_early: bool = False
     """The way ended before its last Job."""
 
@@ -29,7 +32,7 @@ class Progress:
         """Keeps what a stage wants done."""
         self.jobs.update(stage.jobs)
         self.actions.extend(stage.actions)
-        self.is_early = stage.is_early
+        self.is_early, self.no_room = stage.is_early, stage.no_room
         if stage.check_after is not None:
             self.checks.append(stage.check_after)
 

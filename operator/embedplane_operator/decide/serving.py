@@ -7,9 +7,10 @@ from embedplane_operator.api.v1alpha1 import EmbeddingModel
 from embedplane_operator.decide.decision import Doomed
 from embedplane_operator.decide.spaces import Plan
 from embedplane_operator.kinds import Manifest
+from embedplane_operator.no_room import NoRoom, without_node_since
 from embedplane_operator.observation import Observation
 from embedplane_operator.render.disruption_budget import render_disruption_budget
-from embedplane_operator.render.names import LABEL_VECTOR_SPACE, candidate_name, served_space
+from embedplane_operator.render.names import LABEL_PROFILE, LABEL_VECTOR_SPACE, candidate_name, served_space
 from embedplane_operator.render.service import render_service
 from embedplane_operator.servers import Servers, ServerSurroundings, read_servers
 from embedplane_operator.settings import Settings
@@ -53,14 +54,29 @@ def servers_of(observed: Observation, name: str | None) -> Servers:
     """The state of the Deployment of this name; nothing runs when there is none."""
     for deployment in observed.deployments:
         if deployment["metadata"]["name"] == name:
-            space = (deployment["metadata"].get("labels") or {}).get(LABEL_VECTOR_SPACE)
-            pods = [
-                pod
-                for pod in observed.servers.pods
-                if (pod["metadata"].get("labels") or {}).get(LABEL_VECTOR_SPACE) == space
-            ]
+            pods = _pods_of(deployment, observed)
             return read_servers(deployment, ServerSurroundings(pods, observed.servers.events, observed.servers.claims))
     return Servers()
+
+
+def no_room_for_servers(observed: Observation, name: str | None, message: str) -> NoRoom | None:
+    """Since when no server of a Deployment gets a node of the profile in use; those of an earlier one do not count."""
+    profile = observed.model.status.accelerator
+    if profile is None or observed.servers.claims:
+        return None
+    deployments = (each for each in observed.deployments if each["metadata"]["name"] == name)
+    pods = [pod for deployment in deployments for pod in _pods_of(deployment, observed)]
+    since = without_node_since([pod for pod in pods if _label(pod, LABEL_PROFILE) == profile.profile])
+    return NoRoom(since, message) if since else None
+
+
+def _pods_of(deployment: Manifest, observed: Observation) -> list[Manifest]:
+    space = _label(deployment, LABEL_VECTOR_SPACE)
+    return [pod for pod in observed.servers.pods if _label(pod, LABEL_VECTOR_SPACE) == space]
+
+
+def _label(manifest: Manifest, name: str) -> str | None:
+    return (manifest["metadata"].get("labels") or {}).get(name)
 
 
 def availability(servers: Servers) -> Finding:

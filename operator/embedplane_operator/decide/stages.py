@@ -12,6 +12,7 @@ from typing import Any
 from embedplane_operator.api.conditions import ConditionType, Reason
 from embedplane_operator.api.resolved import Resolved
 from embedplane_operator.api.status import CandidateStatus, EngineStatus, SetAside, SourceStatus, VectorSpaceStatus
+from embedplane_operator.decide.accelerators import on_profile, with_fallback
 from embedplane_operator.decide.acceptance import spec_refusal, taken_name
 from embedplane_operator.decide.decision import Decision, Pinned
 from embedplane_operator.decide.dimensions import unavailable_dimensions, with_dimensions
@@ -35,6 +36,7 @@ from embedplane_operator.decide.serving import (
     availability,
     endpoint_manifests,
     missing_api_keys,
+    no_room_for_servers,
     rollout,
     servers_of,
 )
@@ -55,7 +57,8 @@ LOOK_AGAIN_ROLLOUT = 10.0
 
 def decide(observed: Observation, settings: Settings, now: datetime) -> Decision:
     """What should be, and what is to be said about it."""
-    return with_drift(_decide(observed, settings, now), observed, settings, now)
+    here = on_profile(observed, settings, now)
+    return with_fallback(with_drift(_decide(here, settings, now), here, settings, now), observed, now)
 
 
 def _decide(observed: Observation, settings: Settings, now: datetime) -> Decision:
@@ -111,6 +114,8 @@ def _serve(progress: Progress) -> Decision:
         marks=marks_of(way.observed, spaces, plan),
         spaces=listed(way.model, spaces, plan),
         candidate=_candidate(way, plan, wanted),
+        accelerator=way.model.status.accelerator,
+        no_room=progress.no_room,
         serves=fleet.active_name,
         check_after=min(progress.checks, default=None),
     )
@@ -130,6 +135,7 @@ def _look_at_servers(progress: Progress, fleet: Fleet) -> Finding | None:
     findings[ConditionType.VECTOR_SPACE_STABLE] = _with_trouble(progress, newest)
     if not newest.is_met:
         progress.checks.append(LOOK_AGAIN_ROLLOUT)
+        progress.no_room = no_room_for_servers(observed, fleet.newest_name, newest.message)
     return newest
 
 

@@ -46,6 +46,7 @@ def _only_reported(observed: Observation, spaces: Spaces, findings: Findings) ->
         shared_jobs=observed.shared_jobs,
         spaces=status.vector_spaces,
         candidate=status.candidate,
+        accelerator=status.accelerator,
         serves=name_of(spaces.active),
     )
 

@@ -5,7 +5,7 @@ replaced, never patched, and joined when another model started it.
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -13,6 +13,7 @@ from embedplane_operator.api.conditions import Reason
 from embedplane_operator.decide.decision import CreateJob, JobAction, JoinJob
 from embedplane_operator.jobs import JobRun, write_triggers
 from embedplane_operator.kinds import Manifest
+from embedplane_operator.no_room import NoRoom
 from embedplane_operator.render.inputs import digest_of
 from embedplane_operator.render.job import JobRequest
 from embedplane_operator.render.manifest import Owner, owner_reference
@@ -56,6 +57,8 @@ class Outcome:
     finding: Finding | None = None
     actions: tuple[JobAction, ...] = ()
     check_after: float | None = None
+    no_room: NoRoom | None = None
+    """Where its pod waits for a node."""
 
 
 def advance(step: Step, run: JobRun | None, waiter: Waiter, now: datetime) -> Outcome:
@@ -69,7 +72,7 @@ def advance(step: Step, run: JobRun | None, waiter: Waiter, now: datetime) -> Ou
     if is_replaced or (run.is_owned_by(waiter.owner.uid) and waiter.owner.uid in run.triggers):
         return outcome
     joined = JoinJob(run, owner_reference(waiter.owner), {**run.triggers, waiter.owner.uid: _trigger(step, waiter)})
-    return Outcome(outcome.result, outcome.finding, (joined, *outcome.actions), outcome.check_after)
+    return replace(outcome, actions=(joined, *outcome.actions))
 
 
 def _judge(step: Step, run: JobRun, waiter: Waiter, now: datetime) -> Outcome:
@@ -79,7 +82,10 @@ def _judge(step: Step, run: JobRun, waiter: Waiter, now: datetime) -> Outcome:
         return Outcome(result=run.result) if is_answered else _started(step, waiter, run, run.attempt)
     if run.phase == "Failed":
         return _failed(step, run, waiter, now)
-    return _under_way(step, run, waiter, now)
+    outcome = _under_way(step, run, waiter, now)
+    if outcome.finding and run.no_room_since and not outcome.actions:
+        return replace(outcome, no_room=NoRoom(run.no_room_since, outcome.finding.message))
+    return outcome
 
 
 def _under_way(step: Step, run: JobRun, waiter: Waiter, now: datetime) -> Outcome:

@@ -5,6 +5,7 @@ from typing import Any, Literal
 
 from embedplane_operator.api.v1alpha1 import EmbeddingModel
 from embedplane_operator.kinds import Manifest
+from embedplane_operator.render.names import ANNOTATION_ACCELERATOR, LABEL_PROFILE
 from embedplane_operator.render.tensorrt_llm import Exactness, why_not
 from embedplane_operator.settings import AcceleratorProfile, Settings
 
@@ -57,13 +58,13 @@ def device_of(profile: AcceleratorProfile) -> dict[str, str]:
 
 
 def profile_of(model: EmbeddingModel, settings: Settings) -> AcceleratorProfile | None:
-    """Return the accelerator profile that the model serves on; None is the CPU.
+    """Return the accelerator profile that the model serves on, the first where it names several; None is the CPU.
 
     Raises `UnknownAcceleratorError` when the installation has no profile of that name.
     """
     if model.spec.accelerator is None:
         return None
-    return profile_named(model.spec.accelerator.profile, settings)
+    return profile_named(model.spec.accelerator.in_order[0], settings)
 
 
 def build_profile_of(model: EmbeddingModel, settings: Settings) -> AcceleratorProfile | None:
@@ -106,6 +107,16 @@ def _hardware_target(model: EmbeddingModel, settings: Settings, exactness: Exact
     if reason := why_not(exactness, precision, profile.compute_capability):
         return EngineTarget("tensorrt", precision, f"{on}; not tensorrt-llm: {reason}", profile)
     return EngineTarget("tensorrt-llm", precision, f"{on}; tensorrt-llm is exact: {exactness.reason}", profile)
+
+
+def accelerator_labels(model: EmbeddingModel) -> dict[str, str]:
+    """Return the label of server pods that says for which profile they were made."""
+    return {LABEL_PROFILE: model.spec.accelerator.in_order[0]} if model.spec.accelerator else {}
+
+
+def accelerator_annotations(model: EmbeddingModel) -> dict[str, str]:
+    """Return the annotation of Jobs and Deployments that keeps which profile was chosen, since when and why."""
+    return {ANNOTATION_ACCELERATOR: model.status.accelerator.to_json()} if model.status.accelerator else {}
 
 
 def shared_memory_mounts(profile: AcceleratorProfile | None) -> tuple[Manifest, ...]:

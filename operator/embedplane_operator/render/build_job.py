@@ -5,6 +5,7 @@ import json
 from embedplane_operator.api.v1alpha1 import EmbeddingModel
 from embedplane_operator.kinds import Manifest
 from embedplane_operator.render.accelerator import (
+    accelerator_annotations,
     build_profile_of,
     engine_target,
     serving_image,
@@ -59,5 +60,6 @@ def render_build_job(
         deadline_seconds=engine.jobs.active_deadline_seconds,
         profile=profile,
         near=near,
+        annotations=tuple(accelerator_annotations(model).items()),
     )
     return render_job(model, settings, request, shape)

@@ -9,6 +9,8 @@ from embedplane_operator.api.status import VectorSpaceStatus
 from embedplane_operator.api.v1alpha1 import EmbeddingModel
 from embedplane_operator.kinds import Manifest
 from embedplane_operator.render.accelerator import (
+    accelerator_annotations,
+    accelerator_labels,
     profile_of,
     serving_image,
     shared_memory_mounts,
@@ -59,7 +61,7 @@ def render_deployment(
             "name": deployment_name(model, resolved.vector_space.id),
             "namespace": model.metadata.namespace,
             "labels": labels,
-            "annotations": _annotations(resolved, repair),
+            "annotations": _annotations(resolved, repair) | accelerator_annotations(model),
             "ownerReferences": [owner_reference(owner_of(model), is_controller=True)],
         },
         "spec": {
@@ -107,7 +109,8 @@ def _pod_template(model: EmbeddingModel, settings: Settings, resolved: Resolved,
     placement = render_placement(model, settings, on=profile) | {
         "topologySpreadConstraints": spread or _default_spread(model, resolved.vector_space.id)
     }
-    metadata: Manifest = {"labels": {**labels, **store_labels(settings), **template.labels}}
+    labels = {**labels, **store_labels(settings), **accelerator_labels(model), **template.labels}
+    metadata: Manifest = {"labels": labels}
     if annotations := {**_scrape_annotations(settings), **template.annotations}:
         metadata["annotations"] = annotations
     return {

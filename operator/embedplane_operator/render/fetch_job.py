@@ -10,7 +10,7 @@ from typing import Any
 from embedplane_operator.api.source import Source
 from embedplane_operator.api.v1alpha1 import EmbeddingModel
 from embedplane_operator.kinds import Manifest
-from embedplane_operator.render.accelerator import engine_target
+from embedplane_operator.render.accelerator import accelerator_annotations, engine_target
 from embedplane_operator.render.inputs import overrides_of
 from embedplane_operator.render.job import JobRequest, JobShape, render_job
 from embedplane_operator.render.names import FETCH, LABEL_MODEL, fetch_job_name
@@ -40,8 +40,9 @@ def render_fetch_job(
     }
     container = source_container(model, settings, FETCH, pinned_commit)
     container = replace(container, environment={**container.environment, **wishes})
+    shape = source_job(model, settings, fetch_job_name(model, request.inputs), container)
     return render_job(
-        model, settings, request, source_job(model, settings, fetch_job_name(model, request.inputs), container)
+        model, settings, request, replace(shape, annotations=tuple(accelerator_annotations(model).items()))
     )
 
 

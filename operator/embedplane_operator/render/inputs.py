@@ -9,6 +9,7 @@ import hashlib
 import json
 from typing import Any
 
+from embedplane_operator.api.accelerator import Accelerator
 from embedplane_operator.api.base import manifest_of
 from embedplane_operator.api.v1alpha1 import EmbeddingModel
 from embedplane_operator.kinds import Manifest
@@ -103,6 +104,15 @@ def build_inputs(
             "minimumCosine": engine.conformance.minimum_cosine,
         }
     )
+
+
+def accelerator_inputs(accelerator: Accelerator, profile: str) -> str:
+    """Return the hash that the choice of a profile belongs to: while it is the same, what was tried before is not.
+
+    It is `status.accelerator.inputs`. What comes behind the profile is not in it: a further one moves nothing.
+    """
+    tried = accelerator.in_order[: accelerator.in_order.index(profile) + 1]
+    return digest_of({"profiles": tried, "count": accelerator.count})
 
 
 def overrides_of(model: EmbeddingModel) -> dict[str, Any]:

@@ -46,6 +46,8 @@ class JobShape:
     near: str | None = None
     """A node that suits best."""
     model_labels: tuple[tuple[str, str], ...] = ()
+    annotations: tuple[tuple[str, str], ...] = ()
+    """Further annotations of the Job itself."""
 
 
 def render_job(model: EmbeddingModel, settings: Settings, request: JobRequest, shape: JobShape) -> Manifest:
@@ -63,6 +65,7 @@ def render_job(model: EmbeddingModel, settings: Settings, request: JobRequest, s
                 ANNOTATION_INPUTS: request.inputs,
                 ANNOTATION_ATTEMPT: str(request.attempt),
                 ANNOTATION_TRIGGER: request.trigger,
+                **dict(shape.annotations),
             },
             "ownerReferences": [
                 owner_reference(owner, is_controller=is_controller) for owner in sorted(request.owners)

@@ -1,11 +1,12 @@
 """Names, label keys and annotation keys of all that Embedplane makes, as docs/contract.md lists them. Strings only."""
 
+from embedplane_operator.api.accelerator import ANNOTATION as ANNOTATION_ACCELERATOR
 from embedplane_operator.api.repair import ANNOTATION as ANNOTATION_REPAIR
 from embedplane_operator.api.resolved import ANNOTATION as ANNOTATION_RESOLVED
 from embedplane_operator.api.v1alpha1 import EmbeddingModel
 from embedplane_operator.kinds import Manifest
 
-__all__ = ["ANNOTATION_REPAIR", "ANNOTATION_RESOLVED"]
+__all__ = ["ANNOTATION_ACCELERATOR", "ANNOTATION_REPAIR", "ANNOTATION_RESOLVED"]
 
 MANAGED_BY = "embedplane"
 
@@ -15,6 +16,7 @@ LABEL_INSTALLATION = "embedplane.io/installation"
 LABEL_MODEL = "embedplane.io/model"
 LABEL_VECTOR_SPACE = "embedplane.io/vector-space"
 LABEL_STORE = "embedplane.io/store"
+LABEL_PROFILE = "embedplane.io/accelerator-profile"
 
 ANNOTATION_INPUTS = "embedplane.io/inputs"
 ANNOTATION_ATTEMPT = "embedplane.io/attempt"

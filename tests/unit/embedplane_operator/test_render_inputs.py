@@ -178,3 +178,9 @@ def test_a_slice_of_a_gpu_has_engines_of_its_own(more: dict[str, Any]) -> None:
     sliced, whole = hashes(HUB | GPU, {"acceleratorProfiles": {"nvidia-l4": L4 | more}}), hashes(HUB | GPU)
 
     assert {name for name in whole if sliced[name] != whole[name]} == {"build", "engine"}
+
+
+def test_several_profiles_that_begin_with_one_have_its_hashes() -> None:
+    profiles = {"acceleratorProfiles": {"nvidia-l4": L4, "other": L4 | {"gpuName": "NVIDIA L40S"}}}
+
+    assert hashes(HUB | {"accelerator": {"profiles": ["nvidia-l4", "other"]}}, profiles) == hashes(HUB | GPU)

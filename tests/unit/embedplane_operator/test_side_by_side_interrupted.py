@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from tests.support.kills import KilledError, Step, is_killed_before
 from tests.support.spaces import (
     SPACE_C,
     alive,
@@ -20,13 +21,6 @@ from tests.support.spaces import (
     with_candidate,
 )
 from tests.support.world import SPACE_A, SPACE_B, World
-
-Step = Callable[[World], Awaitable[None]]
-WRITES = frozenset({"apply", "create", "patch", "delete"})
-
-
-class KilledError(Exception):
-    """The process is gone."""
 
 
 async def ready_candidate() -> World:
@@ -80,26 +74,6 @@ def state(world: World) -> dict[str, Any]:
         "space": world.status["vectorSpace"]["id"],
         "candidate": world.status.get("candidate", {}).get("vectorSpace", {}).get("id"),
     }
-
-
-async def is_killed_before(write: int, world: World, step: Step) -> bool:
-    """Runs a step and kills the operator before its n-th write; False when there were fewer."""
-    left = write
-
-    def kill(verb: str, _kind: str, _name: str) -> Any:
-        nonlocal left
-        left -= verb in WRITES
-        return KilledError() if left == 0 and verb in WRITES else None
-
-    world.cluster.refuse = kill
-    try:
-        await step(world)
-    except KilledError:
-        return True
-    finally:
-        world.cluster.refuse = lambda _verb, _kind, _name: None
-        world.restart()
-    return False
 
 
 @pytest.mark.parametrize("is_status_lost", [False, True], ids=["status kept", "status lost"])
