@@ -19,9 +19,10 @@ from embedplane_operator.decide.slots import slot_of
 from embedplane_operator.decide.stores import EVERY_NAMESPACE, Store, stores_of
 from embedplane_operator.errors import AlreadyExistsError, EmbedplaneError, InvalidObjectError
 from embedplane_operator.index import LABEL_JOB_NAME
-from embedplane_operator.jobs import JobRun, JobSurroundings, read_job
+from embedplane_operator.jobs import JobRun, read_job
 from embedplane_operator.kinds import CLAIM, DEPLOYMENT, EMBEDDING_MODEL, JOB, POD, Manifest
 from embedplane_operator.observation import parse_model
+from embedplane_operator.pending import PodSurroundings
 from embedplane_operator.reconcile import Channels, utc_now
 from embedplane_operator.render.collect_job import nobody, render_collect_job
 from embedplane_operator.render.inputs import digest_of
@@ -138,7 +139,7 @@ class Housekeeper:
         if not self._told.isdisjoint((uid, phase) for phase in ENDS):
             return  # it has ended, and that was told: its pods are not asked for again
         pods = await self._cluster.list(POD, namespace, f"{LABEL_JOB_NAME}={job['metadata']['name']}")
-        run = read_job(job, JobSurroundings(pods))
+        run = read_job(job, PodSurroundings(pods))
         told = (run.uid, run.phase)
         if told in self._told:
             return

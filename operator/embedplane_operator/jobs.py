@@ -13,6 +13,7 @@ from embedplane_operator.api.accelerator import AcceleratorStatus, read_accelera
 from embedplane_operator.api.conditions import Reason
 from embedplane_operator.kinds import Manifest
 from embedplane_operator.no_room import without_node_since
+from embedplane_operator.pending import PodSurroundings, pending_trouble
 from embedplane_operator.render.names import (
     ANNOTATION_ATTEMPT,
     ANNOTATION_TRIGGER,
@@ -33,7 +34,6 @@ from embedplane_operator.troubles import (
     newest_warning,
     overdue_of,
     parse_time,
-    pending_trouble,
     read_message,
 )
 
@@ -58,7 +58,7 @@ class JobRun:
     phase: Phase
     deleting: bool
     started: bool
-    """A container of it ran, or runs."""
+    """A container of it ran, runs, or will once its image is there."""
     attempt: int
     triggers: Mapping[str, str]
     """By uid of the waiting model: the hash of what, when it changes, makes a failed Job run again at once."""
@@ -85,18 +85,7 @@ class JobRun:
         return any(owner.get("uid") == uid for owner in self.owners)
 
 
-@dataclass(frozen=True)
-class JobSurroundings:
-    """What tells the fate of a Job besides itself."""
-
-    pods: Sequence[Manifest] = ()
-    events: Sequence[Manifest] = ()
-    """Events about the Job and its pods."""
-    claims: Sequence[Trouble] = ()
-    """What is wrong with the claims that it mounts."""
-
-
-def read_job(job: Manifest, around: JobSurroundings) -> JobRun:
+def read_job(job: Manifest, around: PodSurroundings) -> JobRun:
     """Reads a Job with its surroundings."""
     metadata = job["metadata"]
     annotations, labels = metadata.get("annotations") or {}, metadata.get("labels") or {}
@@ -125,7 +114,7 @@ def read_job(job: Manifest, around: JobSurroundings) -> JobRun:
         step=step,
         phase=phase,
         deleting="deletionTimestamp" in metadata,
-        started=bool(ends) or any(_runs(pod) for pod in pods),
+        started=bool(ends) or any(_runs(pod) for pod in pods) or _is_pulling(trouble),
         attempt=_integer(annotations.get(ANNOTATION_ATTEMPT)),
         triggers=read_triggers(annotations.get(ANNOTATION_TRIGGER)),
         created=parse_time(metadata.get("creationTimestamp")),
@@ -191,14 +180,14 @@ def _failure(job: Manifest, pods: Sequence[Manifest], ends: Sequence[Ended], ste
     return Trouble(Reason.JOB_FAILED, f"the {step} Job failed without a word")
 
 
-def _obstacle(pods: Sequence[Manifest], ends: Sequence[Ended], around: JobSurroundings, step: str) -> Trouble | None:
+def _obstacle(pods: Sequence[Manifest], ends: Sequence[Ended], around: PodSurroundings, step: str) -> Trouble | None:
     """What keeps a Job from running; an earlier pod's failure while the Job controller prepares the next."""
     if not pods:
         warning = newest_warning(around.events)
         return creation_trouble(event_text(warning)) if warning else None
     if _runs(pods[0]):
         return None
-    if found := pending_trouble(pods[0], around.events, around.claims):
+    if found := pending_trouble(pods[0], around):
         return found
     failed = next((end for end in ends if end.exit_code != 0), None)
     return failure_of(failed, _memory(step)) if failed else None
@@ -206,6 +195,10 @@ def _obstacle(pods: Sequence[Manifest], ends: Sequence[Ended], around: JobSurrou
 
 def _runs(pod: Manifest) -> bool:
     return any("running" in (container.get("state") or {}) for container in container_states(pod))
+
+
+def _is_pulling(trouble: Trouble | None) -> bool:
+    return trouble is not None and trouble.reason == Reason.IMAGE_PULLING
 
 
 def _memory(step: str) -> str:

@@ -13,7 +13,7 @@ from embedplane_operator.api.v1alpha1 import EmbeddingModel
 from embedplane_operator.errors import InvalidObjectError
 from embedplane_operator.jobs import JobRun
 from embedplane_operator.kinds import DEPLOYMENT, SERVICE, Manifest
-from embedplane_operator.servers import ServerSurroundings
+from embedplane_operator.pending import PodSurroundings
 
 
 @dataclass(frozen=True)
@@ -22,7 +22,7 @@ class Observation:
 
     model: EmbeddingModel
     deployments: tuple[Manifest, ...] = ()
-    servers: ServerSurroundings = field(default_factory=ServerSurroundings)
+    servers: PodSurroundings = field(default_factory=PodSurroundings)
     jobs: tuple[JobRun, ...] = ()
     fetch_jobs: tuple[Manifest, ...] = ()
     """The model's own Jobs as they are; what became of them is among `jobs`."""

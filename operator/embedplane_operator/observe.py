@@ -4,13 +4,16 @@ Pods and Events are looked at only where they tell something: a model at rest co
 """
 
 import asyncio
-from collections.abc import Iterable, Sequence
+import logging
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
+from datetime import datetime
 
 from embedplane_operator.api.v1alpha1 import EmbeddingModel
 from embedplane_operator.cluster import Cluster
+from embedplane_operator.errors import ForbiddenError, RejectedError
 from embedplane_operator.index import LABEL_JOB_NAME
-from embedplane_operator.jobs import JobRun, JobSurroundings, read_job
+from embedplane_operator.jobs import JobRun, read_job
 from embedplane_operator.kinds import (
     CLAIM,
     CONFIG_MAP,
@@ -24,6 +27,7 @@ from embedplane_operator.kinds import (
     Manifest,
 )
 from embedplane_operator.observation import Observation
+from embedplane_operator.pending import PodSurroundings
 from embedplane_operator.render.inputs import digest_of_texts
 from embedplane_operator.render.names import (
     BUILD,
@@ -38,10 +42,11 @@ from embedplane_operator.render.names import (
     STORE_CLAIM,
     candidate_name,
 )
-from embedplane_operator.servers import ServerSurroundings
-from embedplane_operator.settings import Store
+from embedplane_operator.settings import Settings
 from embedplane_operator.troubles import Trouble, claim_trouble
 from embedplane_operator.workqueue import Key
+
+logger = logging.getLogger(__name__)
 
 OURS = f"{LABEL_MANAGED_BY}={MANAGED_BY}"
 
@@ -49,10 +54,12 @@ OURS = f"{LABEL_MANAGED_BY}={MANAGED_BY}"
 class Observer:
     """Looks at the cluster for one model at a time."""
 
-    def __init__(self, cluster: Cluster, store: Store) -> None:
+    def __init__(self, cluster: Cluster, settings: Settings, now: Callable[[], datetime]) -> None:
         """With a store in object storage a claim of an earlier time is left alone."""
         self._cluster = cluster
-        self._store = store
+        self._settings = settings
+        self._store = settings.store
+        self._now = now
 
     async def read_model(self, key: Key) -> Manifest | None:
         """The EmbeddingModel, or None when it is gone."""
@@ -83,7 +90,7 @@ class Observer:
         found = Observation(
             model=model,
             deployments=deployments,
-            servers=ServerSurroundings(servers, await self._events_about(namespace, servers), troubles),
+            servers=self._surroundings(servers, await self._events_about(namespace, servers), troubles),
             jobs=tuple([await self._read_job(job, pods, troubles) for job in fetch_jobs]),
             fetch_jobs=fetch_jobs,
             resolve_jobs=tuple(
@@ -136,30 +143,43 @@ class Observer:
         ]
         events: tuple[Manifest, ...] = ()
         if not own and not (job.get("status") or {}).get("conditions"):
-            events = await self._events(job["metadata"]["namespace"], job["metadata"]["uid"])
+            events = await self._warnings(job["metadata"]["namespace"], job["metadata"]["uid"])
         elif own:
             events = await self._events_about(job["metadata"]["namespace"], own)
-        return read_job(job, JobSurroundings(own, events, claims))
+        return read_job(job, self._surroundings(own, events, claims))
+
+    def _surroundings(
+        self, pods: Sequence[Manifest], events: Sequence[Manifest], claims: Sequence[Trouble]
+    ) -> PodSurroundings:
+        return PodSurroundings(pods, events, claims, self._settings.accelerator_profiles, self._now())
 
     async def _events_about(self, namespace: str, pods: Sequence[Manifest]) -> tuple[Manifest, ...]:
-        """Warnings about the newest pod that does not start; Events of healthy pods are not read."""
+        """Events about the newest pod that does not start; those of healthy pods are not read."""
         pending = [pod for pod in pods if (pod.get("status") or {}).get("phase") == "Pending"]
         if not pending:
             return ()
         newest = max(pending, key=lambda pod: str(pod["metadata"].get("creationTimestamp")))
-        return await self._events(namespace, newest["metadata"]["uid"])
+        return await self._list_events(namespace, f"regarding.uid={newest['metadata']['uid']}")
 
     async def _claim_troubles(self, namespace: str, claims: Sequence[Manifest | None]) -> tuple[Trouble, ...]:
         troubles = []
         for claim in claims:
             if claim is None or (claim.get("status") or {}).get("phase") == "Bound":
                 continue
-            if trouble := claim_trouble(claim, await self._events(namespace, claim["metadata"]["uid"])):
+            if trouble := claim_trouble(claim, await self._warnings(namespace, claim["metadata"]["uid"])):
                 troubles.append(trouble)
         return tuple(troubles)
 
-    async def _events(self, namespace: str, uid: str) -> tuple[Manifest, ...]:
-        return await self._cluster.list(EVENT, namespace, fields=f"regarding.uid={uid},type=Warning")
+    async def _warnings(self, namespace: str, uid: str) -> tuple[Manifest, ...]:
+        return await self._list_events(namespace, f"regarding.uid={uid},type=Warning")
+
+    async def _list_events(self, namespace: str, fields: str) -> tuple[Manifest, ...]:
+        """What Events say only adds to what is known, so nothing fails where they cannot be read."""
+        try:
+            return await self._cluster.list(EVENT, namespace, fields=fields)
+        except (ForbiddenError, RejectedError) as error:
+            logger.warning("%s: Events are not read, so conditions say less of why pods wait: %s", namespace, error)
+            return ()
 
     async def _store_claim(self, namespace: str) -> Manifest | None:
         return await self._cluster.get(CLAIM, namespace, STORE_CLAIM) if not self._store.is_remote else None

@@ -67,7 +67,7 @@ class Reconciler:
         self._recorder = channels.recorder
         self._metrics = channels.metrics
         self._now = now
-        self._observer = Observer(cluster, settings.store)
+        self._observer = Observer(cluster, settings, now)
         self._applier = Applier(cluster, settings)
         self._refusals = Refusals()
 

@@ -8,6 +8,7 @@ from embedplane_operator.api.repair import Lack, Repair, read_repair
 from embedplane_operator.api.resolved import read_resolved
 from embedplane_operator.drifts import drifts_of
 from embedplane_operator.kinds import Manifest
+from embedplane_operator.pending import UNDER_WAY, PodSurroundings, pending_trouble
 from embedplane_operator.troubles import (
     CRASH_REASON,
     EXIT_NO_ENGINE,
@@ -18,7 +19,6 @@ from embedplane_operator.troubles import (
     failure_of,
     last_end,
     parse_time,
-    pending_trouble,
     read_message,
 )
 
@@ -58,16 +58,7 @@ class Servers:
         return self.is_current and self.updated == self.replicas and enough
 
 
-@dataclass(frozen=True)
-class ServerSurroundings:
-    """What tells the fate of a Deployment besides itself."""
-
-    pods: Sequence[Manifest] = ()
-    events: Sequence[Manifest] = ()
-    claims: Sequence[Trouble] = ()
-
-
-def read_servers(deployment: Manifest, around: ServerSurroundings) -> Servers:
+def read_servers(deployment: Manifest, around: PodSurroundings) -> Servers:
     """Reads a Deployment with its pods."""
     status = deployment.get("status") or {}
     repair = _repair_of(deployment)
@@ -100,11 +91,10 @@ def _refused(status: Manifest) -> Trouble | None:
     return None
 
 
-def _first_trouble(pods: Sequence[Manifest], around: ServerSurroundings, repair: Repair) -> Trouble | None:
-    for pod in pods:
-        if found := pending_trouble(pod, around.events, around.claims) or _crash(pod, repair):
-            return found
-    return None
+def _first_trouble(pods: Sequence[Manifest], around: PodSurroundings, repair: Repair) -> Trouble | None:
+    """The newest pod's; that one is simply on its way is said where nothing is amiss."""
+    found = [trouble for pod in pods if (trouble := pending_trouble(pod, around) or _crash(pod, repair))]
+    return min(found, key=lambda trouble: trouble.reason in UNDER_WAY, default=None)
 
 
 def _lacks(pods: Sequence[Manifest], engine: str) -> Iterator[Lack]:

@@ -169,6 +169,8 @@ _NORMAL_STEPS = frozenset(
         Reason.EXPORT_RUNNING,
         Reason.BUILD_RUNNING,
         Reason.ROLLOUT_RUNNING,
+        Reason.NODE_PROVISIONING,
+        Reason.IMAGE_PULLING,
         Reason.CUTOVER_WAITING,
         Reason.CANDIDATE_WAITING,
         Reason.SUSPENDED,

@@ -1,12 +1,13 @@
 """Why a pod does not do its work, in Kubernetes' own words. Pure: reads pods, events and claims as the API gives them.
 
-`jobs.py` uses it for the pods of Jobs, `servers.py` for those of Deployments.
+`jobs.py` uses it for the pods of Jobs, `servers.py` for those of Deployments; `pending.py` knows why pods do not start.
 """
 
 import json
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
 from embedplane_operator.api.conditions import JobReason, Reason
 from embedplane_operator.kinds import Manifest
@@ -14,9 +15,8 @@ from embedplane_operator.kinds import Manifest
 EXIT_PERMANENT = 64
 EXIT_NO_ENGINE = 66
 
-PULL_REASONS = frozenset({"ErrImagePull", "ImagePullBackOff", "InvalidImageName", "ErrImageNeverPull"})
-CONFIGURATION_REASONS = frozenset({"CreateContainerConfigError", "CreateContainerError", "RunContainerError"})
 CRASH_REASON = "CrashLoopBackOff"
+EXCEEDED_QUOTA = re.compile(r"exceeded quota: ([^\s,]+)")
 OVERDUE = timedelta(seconds=30)
 
 
@@ -96,40 +96,6 @@ def failure_of(ended: Ended, memory_field: str) -> Trouble:
     return Trouble(JobReason.INTERNAL_ERROR, f"the container ended with exit code {ended.exit_code}{said}")
 
 
-def pending_trouble(pod: Manifest, events: Sequence[Manifest], claims: Sequence[Trouble]) -> Trouble | None:
-    """Why a pod does not start; None while it simply takes its time."""
-    return _unscheduled(pod, claims) or _waiting(pod) or _unmounted(pod, events)
-
-
-def _unscheduled(pod: Manifest, claims: Sequence[Trouble]) -> Trouble | None:
-    for condition in (pod.get("status") or {}).get("conditions") or ():
-        if condition.get("type") == "PodScheduled" and condition.get("status") == "False":
-            if claims:
-                return claims[0]
-            message = str(condition.get("message") or "no node takes the pod")
-            return Trouble(Reason.UNSCHEDULABLE, message)
-    return None
-
-
-def _waiting(pod: Manifest) -> Trouble | None:
-    for container in container_states(pod):
-        waiting = (container.get("state") or {}).get("waiting") or {}
-        reason, message = str(waiting.get("reason") or ""), str(waiting.get("message") or "")
-        if reason in PULL_REASONS:
-            return Trouble(Reason.IMAGE_PULL_FAILED, message or f"{reason}: {container.get('image')}")
-        if reason in CONFIGURATION_REASONS:
-            return Trouble(Reason.CONTAINER_CANNOT_START, message or reason)
-    return None
-
-
-def _unmounted(pod: Manifest, events: Sequence[Manifest]) -> Trouble | None:
-    """A volume or a sandbox that cannot be made shows in events only."""
-    if (pod.get("status") or {}).get("phase") != "Pending":
-        return None
-    warning = newest_warning(events)
-    return Trouble(Reason.CONTAINER_CANNOT_START, event_text(warning)) if warning else None
-
-
 def overdue_of(pod: Manifest) -> Overdue | None:
     """From when on a pod that is told to end is held: a node that died does not say that its containers ended."""
     status, due = pod.get("status") or {}, parse_time(pod["metadata"].get("deletionTimestamp"))
@@ -147,8 +113,10 @@ def overdue_of(pod: Manifest) -> Overdue | None:
 
 def creation_trouble(message: str) -> Trouble:
     """Why the API server refused to create a pod, from its words in an Event or a condition."""
-    quota = "exceeded quota" in message
-    return Trouble(Reason.QUOTA_EXCEEDED if quota else Reason.POD_FORBIDDEN, message)
+    if quota := EXCEEDED_QUOTA.search(message):
+        remedy = f"raise ResourceQuota {quota[1]}, or free what counts against it"
+        return Trouble(Reason.QUOTA_EXCEEDED, f"{message}: {remedy} (kubectl describe resourcequota {quota[1]})")
+    return Trouble(Reason.POD_FORBIDDEN, message)
 
 
 def claim_trouble(claim: Manifest, events: Sequence[Manifest]) -> Trouble | None:
@@ -166,7 +134,7 @@ def claim_trouble(claim: Manifest, events: Sequence[Manifest]) -> Trouble | None
 def newest_warning(events: Sequence[Manifest]) -> Manifest | None:
     """The most recent Warning among Events."""
     warnings = [event for event in events if event.get("type") == "Warning"]
-    return max(warnings, key=_event_time, default=None)
+    return max(warnings, key=event_time, default=None)
 
 
 def event_text(event: Manifest) -> str:
@@ -174,7 +142,17 @@ def event_text(event: Manifest) -> str:
     return str(event.get("note") or event.get("message") or event.get("reason") or "")
 
 
-def _event_time(event: Manifest) -> str:
-    series = event.get("series") or {}
-    candidates = (series.get("lastObservedTime"), event.get("deprecatedLastTimestamp"), event.get("eventTime"))
-    return str(next(filter(None, candidates), None) or (event.get("metadata") or {}).get("creationTimestamp") or "")
+def event_time(event: Manifest) -> datetime:
+    """When an Event happened last."""
+    return _first_time(event, (event.get("series") or {}).get("lastObservedTime"), event.get("deprecatedLastTimestamp"))
+
+
+def event_began(event: Manifest) -> datetime:
+    """When an Event happened first."""
+    return _first_time(event, event.get("deprecatedFirstTimestamp"))
+
+
+def _first_time(event: Manifest, *told: object) -> datetime:
+    created = (event.get("metadata") or {}).get("creationTimestamp")
+    found = next(filter(None, map(parse_time, (*told, event.get("eventTime"), created))), None)
+    return found or datetime.min.replace(tzinfo=UTC)

@@ -3,8 +3,9 @@
 import pytest
 
 from embedplane_operator.kinds import Manifest
+from embedplane_operator.pending import PodSurroundings
 from embedplane_operator.render.deployment import render_deployment
-from embedplane_operator.servers import Servers, ServerSurroundings, read_servers
+from embedplane_operator.servers import Servers, read_servers
 from embedplane_operator.troubles import Trouble
 from embedplane_server.errors import EngineCorrupt, EngineIncompatible, EngineMissing, StepError, VectorDrift
 from embedplane_server.termination import error_message
@@ -20,7 +21,7 @@ def servers_after(error: StepError) -> Servers:
     pod: Manifest = {"metadata": {"name": "x"}, "status": {"phase": "Running", "containerStatuses": [container]}}
     model = model_of({"source": {"huggingFace": {"repo": "a/b"}}})
     deployment = render_deployment(model, settings_of(), resolved())
-    return read_servers(deployment, ServerSurroundings([pod]))
+    return read_servers(deployment, PodSurroundings([pod]))
 
 
 @pytest.mark.parametrize(

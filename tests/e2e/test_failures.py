@@ -84,15 +84,18 @@ def test_an_engine_below_the_cosine_floor_is_not_published(namespace: Kubectl):
     assert namespace.list("deployments", "embedplane.io/model=strict") == []
 
 
-def test_an_accelerator_without_a_node_shows_the_scheduler_s_words(namespace: Kubectl):
+def test_an_accelerator_without_a_node_is_named_with_its_labels_and_the_scheduler_s_words(namespace: Kubectl):
     namespace.apply(
         embedding_model("no-node", namespace.namespace, accelerator={"profile": "nvidia-l4-karpenter"}),
         "--validate=strict",
     )
 
-    failed = namespace.wait_for_condition("no-node", "EngineReady", "False", reason="Unschedulable", within=420)
+    failed = namespace.wait_for_condition("no-node", "EngineReady", "False", reason="NoMatchingNode", within=420)
 
-    assert "nodes are available" in failed["message"]
+    for words in ("nodes are available", "nvidia-l4-karpenter", "karpenter.k8s.aws/instance-gpu-name=l4"):
+        assert words in failed["message"]
+    told = namespace.run("describe", "embeddingmodel", "no-node")
+    assert "NoMatchingNode" in told.partition("\nEvents:")[2]
 
 
 def test_an_unknown_accelerator_lists_the_known_ones(namespace: Kubectl):

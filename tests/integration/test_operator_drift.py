@@ -48,7 +48,7 @@ def test_drift_is_told_and_nothing_moves_until_the_user_says_so(namespace: Kubec
 def test_a_source_that_cannot_be_asked_leaves_the_model_ready(namespace: Kubectl, tmp_path: Path) -> None:
     with running(tmp_path, namespace.namespace):
         serve(namespace, "minilm", source={"huggingFace": HUB, "driftCheckInterval": "1h"})
-        namespace.wait_for_condition("minilm", "SourceDrifted", "Unknown", reason="Unschedulable", within=60)
+        namespace.wait_for_condition("minilm", "SourceDrifted", "Unknown", reason="NoMatchingNode", within=60)
 
         FakeKubelet(namespace).fail("resolve", "HubUnavailable", "the hub cannot be used.", exit_code=65)
 

@@ -97,7 +97,7 @@ def test_an_operator_killed_at_every_step_ends_with_one_engine(namespace: Kubect
 def test_the_scheduler_and_the_job_are_quoted(namespace: Kubectl, tmp_path: Path) -> None:
     with running(tmp_path, namespace.namespace):
         namespace.apply(unscheduled("minilm", namespace.namespace))
-        stuck = namespace.wait_for_condition("minilm", "SourceResolved", "False", reason="Unschedulable", within=60)
+        stuck = namespace.wait_for_condition("minilm", "SourceResolved", "False", reason="NoMatchingNode", within=60)
         assert "nodes are available" in stuck["message"]
 
         FakeKubelet(namespace).fail("fetch", "RepositoryNotFound", "nobody/nothing is not on the hub")
@@ -123,7 +123,7 @@ def test_a_quota_is_quoted_and_the_job_starts_when_it_is_gone(namespace: Kubectl
 
         namespace.delete("resourcequota", "none")
 
-        namespace.wait_for_condition("minilm", "SourceResolved", "False", reason="Unschedulable", within=120)
+        namespace.wait_for_condition("minilm", "SourceResolved", "False", reason="NoMatchingNode", within=120)
 
 
 def test_a_repaired_secret_is_used_at_once(namespace: Kubectl, tmp_path: Path) -> None:

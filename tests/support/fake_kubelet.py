@@ -59,6 +59,11 @@ class FakeKubelet:
             conditions = [{"type": kind, "status": "True"} for kind in ("PodScheduled", "ContainersReady", "Ready")]
             self._write(pod, "Running", state, conditions=conditions, is_ready=True)
 
+    def create_container(self, pod: Manifest) -> None:
+        """A node took the pod, and what its container needs is being fetched."""
+        scheduled = [{"type": "PodScheduled", "status": "True"}]
+        self._write(pod, "Pending", {"waiting": {"reason": "ContainerCreating"}}, conditions=scheduled)
+
     def _end(self, job: Manifest, exit_code: int, said: dict[str, Any]) -> None:
         name, uid = job["metadata"]["name"], job["metadata"]["uid"]
 

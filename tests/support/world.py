@@ -148,7 +148,8 @@ class World:
             "creationTimestamp": self.now.isoformat(),
             "ownerReferences": [{"kind": "Job", "name": name_of(job), "uid": job["metadata"]["uid"]}],
         }
-        return self.cluster.put({"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "status": status})
+        pod = {"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": job["spec"]["template"]["spec"]}
+        return self.cluster.put({**pod, "status": status})
 
     def finish(self, step: str, result: dict[str, Any]) -> None:
         """The step's Job ends well and answers."""

@@ -48,7 +48,11 @@ class Reason(StrEnum):
     CANDIDATE_WAITING = "CandidateWaiting"  # two spaces are alive already; the third waits until one is gone
 
     # A pod that does not run.
-    UNSCHEDULABLE = "Unschedulable"  # no node fits a pod; the scheduler's own words follow
+    UNSCHEDULABLE = "Unschedulable"  # no node has room for a pod, or takes it; the scheduler's own words follow
+    NO_MATCHING_NODE = "NoMatchingNode"  # no node has the labels of the profile, or of podTemplate.nodeSelector
+    NODE_PROVISIONING = "NodeProvisioning"  # an autoscaler brings a node for the pod; its own words follow
+    SCALE_UP_REFUSED = "ScaleUpRefused"  # an autoscaler brings no node: limits, quotas, no capacity; its words follow
+    IMAGE_PULLING = "ImagePulling"  # a node has been pulling a pod's image for a while; the message has image and start
     IMAGE_PULL_FAILED = "ImagePullFailed"  # an image cannot be pulled
     CLAIM_PENDING = "ClaimPending"  # the store's claim or the source's claim is not bound
     CLAIM_NOT_FOUND = "ClaimNotFound"  # the claim that spec.source names does not exist

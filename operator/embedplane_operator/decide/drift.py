@@ -16,6 +16,7 @@ from embedplane_operator.decide.decision import Decision, JobAction, LeaveJob
 from embedplane_operator.decide.slots import slot_of
 from embedplane_operator.decide.steps import Step, Waiter, advance
 from embedplane_operator.observation import Observation
+from embedplane_operator.pending import UNDER_WAY
 from embedplane_operator.render.inputs import digest_of, source_inputs, upstream_inputs
 from embedplane_operator.render.manifest import owner_of
 from embedplane_operator.render.names import resolve_job_name
@@ -86,7 +87,8 @@ def _look(observed: Observation, settings: Settings, now: datetime, source: Sour
     if isinstance(commit, str):
         known = UpstreamStatus(inputs=upstream_inputs(model, source.commit), commit=commit)
     trouble = run.trouble_at(now) if run and outcome.result is None else None
-    finding = _unknown(model, trouble.reason, trouble.message) if trouble else None
+    is_stuck = trouble is not None and trouble.reason not in UNDER_WAY
+    finding = _unknown(model, trouble.reason, trouble.message) if trouble and is_stuck else None
     if finding is None and outcome.result is None:
         finding = _said_before(model)
     return Check(known, finding, (*stale, *outcome.actions), pause)

@@ -1,6 +1,7 @@
 """What serves: the manifests of the servers, and what is found about those that run. Pure."""
 
 from collections.abc import Collection
+from dataclasses import replace
 
 from embedplane_operator.api.conditions import Reason
 from embedplane_operator.api.v1alpha1 import EmbeddingModel
@@ -12,7 +13,7 @@ from embedplane_operator.observation import Observation
 from embedplane_operator.render.disruption_budget import render_disruption_budget
 from embedplane_operator.render.names import LABEL_PROFILE, LABEL_VECTOR_SPACE, candidate_name, served_space
 from embedplane_operator.render.service import render_service
-from embedplane_operator.servers import Servers, ServerSurroundings, read_servers
+from embedplane_operator.servers import Servers, read_servers
 from embedplane_operator.settings import Settings
 from embedplane_operator.status import Finding, Outlook, met, unmet
 
@@ -55,7 +56,7 @@ def servers_of(observed: Observation, name: str | None) -> Servers:
     for deployment in observed.deployments:
         if deployment["metadata"]["name"] == name:
             pods = _pods_of(deployment, observed)
-            return read_servers(deployment, ServerSurroundings(pods, observed.servers.events, observed.servers.claims))
+            return read_servers(deployment, replace(observed.servers, pods=pods))
     return Servers()
 
 

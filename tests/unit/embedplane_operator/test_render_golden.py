@@ -57,7 +57,7 @@ async def test_a_model_with_a_candidate_renders_as_in() -> None:
     world = await with_candidate()
     model = parse_model(world.model())
 
-    observed = await Observer(world.cluster, world.settings.store).observe(model, None)
+    observed = await Observer(world.cluster, world.settings, lambda: world.now).observe(model, None)
     manifests = list(decide(observed, world.settings, world.now).apply)
 
     assert manifests == golden(DATA / "two-spaces" / "output.yaml", manifests)
