@@ -11,6 +11,7 @@ from embedplane_operator.api.conditions import ConditionType
 from embedplane_operator.api.repair import read_repair
 from embedplane_operator.api.resolved import read_resolved
 from embedplane_operator.api.roles import Role, read_role
+from embedplane_operator.api.room import has_given_way
 from embedplane_operator.api.v1alpha1 import EmbeddingModel
 from embedplane_operator.autoscale.rules import ScalingRules, rules_of
 from embedplane_operator.autoscale.scalable import Scalable
@@ -109,7 +110,7 @@ def _scalable(model: EmbeddingModel, deployment: Manifest, rules: ScalingRules, 
         benchmark_tokens_per_second=resolved.engine.benchmark.tokens_per_second if resolved else None,
         is_active=is_active,
         retires=_role(deployment) is Role.RETIRING and not is_next,
-        gives_way=_is_repaired(deployment) and not _is_stalled(model),
+        gives_way=_makes_room(deployment) and not _is_stalled(model),
         made_room=replicas == 0
         and any(_owns_replicas(entry) and entry.get("manager") == AUTOSCALER_MANAGER for entry in entries),
     )
@@ -125,10 +126,14 @@ def _ready(deployment: Manifest) -> int:
     return int((deployment.get("status") or {}).get("readyReplicas") or 0)
 
 
-def _is_repaired(deployment: Manifest) -> bool:
+def _makes_room(deployment: Manifest) -> bool:
+    """True where a build is to have the accelerators of servers that cannot become ready."""
     annotations = deployment["metadata"].get("annotations") or {}
     resolved = read_resolved(annotations)
-    return resolved is not None and read_repair(annotations, resolved.engine.key).lack is not None
+    if resolved is None:
+        return False
+    key = resolved.engine.key
+    return read_repair(annotations, key).lack is not None or has_given_way(annotations, key)
 
 
 def _is_stalled(model: EmbeddingModel) -> bool:

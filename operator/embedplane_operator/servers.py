@@ -40,6 +40,8 @@ class Servers:
     """The Deployment controller has seen the newest template."""
     trouble: Trouble | None = None
     """Why a server does not become ready."""
+    fails: bool = False
+    """A server ended with an error, and has not become ready since."""
     drifts: tuple[str, ...] = ()
     """What servers said whose vectors failed the check against their reference."""
     lacks: tuple[Lack, ...] = ()
@@ -72,6 +74,7 @@ def read_servers(deployment: Manifest, around: PodSurroundings) -> Servers:
         ready=int(status.get("readyReplicas") or 0),
         is_current=status.get("observedGeneration", 0) >= deployment["metadata"].get("generation", 0),
         trouble=_refused(status) or _first_trouble(pods, around, repair),
+        fails=any(_crash(pod, repair) for pod in pods),
         drifts=tuple(drifts_of(pods)),
         lacks=tuple(sorted(_lacks(pods, repair.engine), key=lambda lack: lack.ended, reverse=True)),
         repair=repair,

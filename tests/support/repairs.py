@@ -60,5 +60,5 @@ async def scale(world: World) -> int:
     await loop.tick(0.0)
     replicas = int(world.deployment()["spec"]["replicas"])
     if not replicas:
-        world.lose_pods()
+        world.lose_pods("server")
     return replicas

@@ -168,9 +168,10 @@ class World:
         """The step's Job fails as the kubelet reports it."""
         self._end(self.job(step), ended, "Failed")
 
-    def lose_pods(self) -> None:
+    def lose_pods(self, component: str | None = None) -> None:
         for pod in self.cluster.all("Pod"):
-            del self.cluster.objects["Pod", "search", pod["metadata"]["name"]]
+            if component in (None, pod["metadata"]["labels"]["app.kubernetes.io/component"]):
+                del self.cluster.objects["Pod", "search", pod["metadata"]["name"]]
 
     def server_pod(self, container: Manifest, node: str = "node-1") -> None:
         """A pod of the Deployment whose container is in some state."""

@@ -73,7 +73,7 @@ def _decide(
         )
         return Decision(standing.replicas, "ScalingDisabled", message, False, held)
     if standing.gives_way and not standing.ready_replicas:
-        message = "No server can load its engine: they make room until it is built, then minReplicas start."
+        message = "No server becomes ready: they make room until an engine is built, then minReplicas start."
         return Decision(0, "MakingRoom", message, False, held)
     if standing.retires:
         return _retire(rules, standing, _if_complete(observed, standing), history, now)

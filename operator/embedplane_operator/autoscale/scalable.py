@@ -31,7 +31,7 @@ class Scalable:
     retires: bool = False
     """Its space is not the active one any more, and nobody wants to return to it."""
     gives_way: bool = False
-    """Its servers cannot load their engine: while none is ready, they make room for the build of another."""
+    """Its servers cannot become ready: while none is, they make room for the build of an engine."""
     made_room: bool = False
     """The autoscaler itself took its last replica away."""
 

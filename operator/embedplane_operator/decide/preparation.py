@@ -43,6 +43,8 @@ class Stage:
     check_after: float | None = None
     no_room: NoRoom | None = None
     """Where the build waits for a node."""
+    build: str | None = None
+    """Name of the build Job that is waited for."""
     is_early: bool = False
     """Steps come after the one that is not done; their Jobs may run already, from an answer that was lost since."""
 
@@ -92,6 +94,8 @@ def engine_stage(way: Way, source: SourceStatus, fetched: Mapping[str, Any], spa
     if outcome.result is None:
         finding = in_vain(way.lack, outcome.finding) if outcome.finding else None
         return Stage(finding, jobs=jobs, actions=actions, check_after=outcome.check_after, no_room=outcome.no_room)
+        later = outcome.check_after
+        return Stage(finding, jobs=jobs, actions=actions, check_after=later, build=step.name)
     try:
         set_aside += outcome.result.get("setAside") or ()
         answer = {**outcome.result, "setAside": set_aside or None}

@@ -25,6 +25,7 @@ class Progress:
     checks: list[float] = field(default_factory=list)
     no_room: NoRoom | None = None
     """Where the build, or else every server, waits for a node."""
+    build: str | None = None
     is_early: bool = False
     """The way ended before its last Job."""
 
@@ -33,6 +34,8 @@ class Progress:
         self.jobs.update(stage.jobs)
         self.actions.extend(stage.actions)
         self.is_early, self.no_room = stage.is_early, stage.no_room
+        self.is_early = stage.is_early
+        self.build = stage.build
         if stage.check_after is not None:
             self.checks.append(stage.check_after)
 

@@ -32,6 +32,7 @@ from embedplane_operator.decide.resolution import (
     read_set_aside,
     set_aside_words,
 )
+from embedplane_operator.decide.room import room_marks, with_holders, with_old_servers
 from embedplane_operator.decide.serving import (
     availability,
     endpoint_manifests,
@@ -111,7 +112,7 @@ def _serve(progress: Progress) -> Decision:
         jobs=(*progress.actions, *leaving),
         delete=fleet.leftovers,
         shared_jobs=shared_jobs(progress, leaving),
-        marks=marks_of(way.observed, spaces, plan),
+        marks=(*marks_of(way.observed, spaces, plan), *room_marks(progress)),
         spaces=listed(way.model, spaces, plan),
         candidate=_candidate(way, plan, wanted),
         accelerator=way.model.status.accelerator,
@@ -131,7 +132,8 @@ def _look_at_servers(progress: Progress, fleet: Fleet) -> Finding | None:
     findings[ConditionType.AVAILABLE] = availability(servers_of(observed, fleet.active_name))
     if fleet.resolved is None:
         return None
-    newest = rollout(servers_of(observed, fleet.newest_name), observed.model.spec.scaling.min_replicas)
+    servers = servers_of(observed, fleet.newest_name)
+    newest = with_old_servers(progress.way, servers, rollout(servers, observed.model.spec.scaling.min_replicas))
     findings[ConditionType.VECTOR_SPACE_STABLE] = _with_trouble(progress, newest)
     if not newest.is_met:
         progress.checks.append(LOOK_AGAIN_ROLLOUT)
@@ -204,7 +206,7 @@ def _resolve(progress: Progress, plan: Plan, wanted: Wanted | None) -> Resolved 
         stage = engine_stage(way, wanted.source, wanted.fetched or {}, wanted.space.base_id)
         progress.take(stage)
         if stage.engine is None:
-            findings[ConditionType.ENGINE_READY] = stage.finding or _waiting("engine")
+            findings[ConditionType.ENGINE_READY] = with_holders(progress, stage.finding or _waiting("engine"))
             return None
         engine = stage.engine
     if failed := below_the_floor(way.model, engine):
