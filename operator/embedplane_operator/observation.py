@@ -10,6 +10,7 @@ from pydantic import ValidationError
 
 from embedplane_operator.api.status import EmbeddingModelStatus
 from embedplane_operator.api.v1alpha1 import EmbeddingModel
+from embedplane_operator.builds import Builds
 from embedplane_operator.errors import InvalidObjectError
 from embedplane_operator.jobs import JobRun
 from embedplane_operator.kinds import DEPLOYMENT, SERVICE, Manifest
@@ -30,6 +31,8 @@ class Observation:
     """The model's own Jobs that ask what the source names now."""
     shared_jobs: frozenset[str] = field(default_factory=frozenset)
     """Names of the shared Jobs that were looked for; those that exist are among `jobs`."""
+    builds: Builds | None = None
+    """All builds of the installation; None while nobody asked for them."""
     service: Manifest | None = None
     disruption_budget: Manifest | None = None
     candidate_service: Manifest | None = None

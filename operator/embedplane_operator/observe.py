@@ -10,6 +10,7 @@ from dataclasses import replace
 from datetime import datetime
 
 from embedplane_operator.api.v1alpha1 import EmbeddingModel
+from embedplane_operator.builds import read_builds
 from embedplane_operator.cluster import Cluster
 from embedplane_operator.errors import ForbiddenError, RejectedError
 from embedplane_operator.index import LABEL_JOB_NAME
@@ -34,6 +35,7 @@ from embedplane_operator.render.names import (
     EXPORT,
     FETCH,
     LABEL_COMPONENT,
+    LABEL_INSTALLATION,
     LABEL_MANAGED_BY,
     LABEL_MODEL,
     MANAGED_BY,
@@ -117,6 +119,17 @@ class Observer:
         jobs = [await self._cluster.get(JOB, namespace, name) for name in sorted(missing)]
         runs = [await self._read_shared_job(job, found.servers.claims) for job in jobs if job is not None]
         return replace(found, jobs=(*found.jobs, *runs), shared_jobs=found.shared_jobs | missing)
+
+    async def with_builds(self, found: Observation) -> Observation:
+        """Adds all builds of the installation, and the models that wait for their turn."""
+        settings = self._settings
+        models: list[Manifest] = []
+        jobs: list[Manifest] = []
+        for namespace in settings.watch_namespaces or (None,):
+            labels = f"{OURS},{LABEL_INSTALLATION}={settings.installation},{LABEL_COMPONENT}={BUILD}"
+            models += await self._cluster.list(EMBEDDING_MODEL, namespace)
+            jobs += await self._cluster.list(JOB, namespace, labels)
+        return replace(found, builds=read_builds(models, jobs, settings.accelerator_profiles, self._now()))
 
     async def _with_candidate(self, found: Observation) -> Observation:
         namespace, name = found.model.metadata.namespace, candidate_name(found.model)

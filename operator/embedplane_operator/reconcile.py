@@ -3,6 +3,7 @@
 `decide/` knows what should be, `apply.py` does it, `report.py` says it; here is only the order.
 """
 
+import asyncio
 import logging
 import random
 import time
@@ -70,6 +71,7 @@ class Reconciler:
         self._observer = Observer(cluster, settings, now)
         self._applier = Applier(cluster, settings)
         self._refusals = Refusals()
+        self._turn = asyncio.Lock()
 
     async def reconcile(self, key: Key) -> float | None:
         """Handles one key; returns the seconds until it should come round again, None when it is gone."""
@@ -100,6 +102,15 @@ class Reconciler:
 
     async def _bring_about(self, key: Key, body: Manifest, model: EmbeddingModel) -> float:
         observed, decision = await self._look(key, model)
+        if decision.build_ticket is None:
+            return await self._carry_out(key, body, observed, decision)
+        async with self._turn:  # two that look at once would both find room
+            observed = await self._observer.with_builds(observed)
+            decision = decide(observed, self._settings, self._now())
+            return await self._carry_out(key, body, observed, decision)
+
+    async def _carry_out(self, key: Key, body: Manifest, observed: Observation, decision: Decision) -> float:
+        model = observed.model
         again = min(decision.check_after or self._resync(), self._resync())
         refused: RefusedError | None = None
         try:
@@ -114,6 +125,7 @@ class Reconciler:
             decision = with_refusal(decision, error.finding)
         servers, scaling = servers_of(observed, decision.serves), self._reports.get(key)
         self._metrics.observe_replicas(key, scaling.desired_replicas if scaling else servers.wanted, servers.ready)
+        self._index.set_ticket(key, decision.build_ticket)
         await self._report(body, model.status, render_status(observed, decision, scaling, self._now()))
         if refused and refused.is_hiccup:
             raise refused  # it has been told; when to try again is for the work queue to say

@@ -38,6 +38,7 @@ def render_status(
         upstream=decision.upstream,
         vector_space=decision.pinned.vector_space,
         engine=decision.pinned.engine,
+        build_ticket=decision.build_ticket,
         vector_spaces=tuple(_with_servers(space, observed) for space in decision.spaces),
         candidate=decision.candidate,
         accelerator=decision.accelerator,
@@ -71,7 +72,8 @@ def with_refusal(decision: Decision, refused: Finding) -> Decision:
     by_type = {
         kind: refused if finding.reason in RUNNING else finding for kind, finding in decision.findings.by_type.items()
     }
-    return replace(decision, findings=Findings(by_type, blocked=refused))
+    # out of the line: who cannot start must not keep others waiting
+    return replace(decision, findings=Findings(by_type, blocked=refused), build_ticket=None)
 
 
 def invalid_status(before: EmbeddingModelStatus, generation: int, problem: str, now: datetime) -> EmbeddingModelStatus:

@@ -193,11 +193,18 @@ class FetchDefaults(JobDefaults):
 
 
 class Jobs(Part):
-    """Resources of Jobs whose model names none."""
+    """Resources of Jobs whose model names none, and how many builds run at once."""
 
+    max_concurrent_builds: int | None = Field(None, ge=0)
+    """For each accelerator profile, over all namespaces; null or 0: as many as there are."""
     fetch: FetchDefaults = FetchDefaults()
     export: JobDefaults = JobDefaults()
     build: JobDefaults = JobDefaults()
+
+    @property
+    def build_bound(self) -> int | None:
+        """How many builds may run at once for one accelerator profile; None: any number."""
+        return self.max_concurrent_builds or None
 
 
 class PodSecurity(Part):

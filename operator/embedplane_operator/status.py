@@ -167,6 +167,7 @@ _NORMAL_STEPS = frozenset(
     {
         Reason.FETCH_RUNNING,
         Reason.EXPORT_RUNNING,
+        Reason.BUILD_WAITING,
         Reason.BUILD_RUNNING,
         Reason.ROLLOUT_RUNNING,
         Reason.NODE_PROVISIONING,

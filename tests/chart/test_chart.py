@@ -37,6 +37,7 @@ EVERYTHING: dict[str, Any] = {
         "fetchEgress": [{"to": [{"ipBlock": {"cidr": "198.18.0.0/15"}}]}],
         "telemetryEgress": [{"ports": [{"protocol": "TCP", "port": 4318}]}],
     },
+    "jobs": {"maxConcurrentBuilds": 2},
     "scrapeAnnotations": False,
     "podMonitor": {"enabled": True, "labels": {"release": "monitoring"}},
     "operator": {
@@ -80,6 +81,7 @@ def test_the_operator_reads_the_default_settings(default: Rendered) -> None:
     assert settings.leader_election.namespace == "embedplane-system"
     assert settings.pod_security.run_as_user == 65532
     assert settings.jobs.export.resources.limits == {"memory": "8Gi"}
+    assert settings.jobs.build_bound is None
 
 
 def test_the_operator_reads_settings_that_say_everything(everything: Rendered) -> None:
@@ -96,6 +98,7 @@ def test_the_operator_reads_settings_that_say_everything(everything: Rendered) -
     assert settings.prometheus.matchers == ('cluster="eu-1"',)
     assert settings.prometheus.labels.namespace == "exported_namespace"
     assert settings.prometheus.labels.vector_space == "vector_space"
+    assert settings.jobs.build_bound == 2
     assert settings.pod_security.run_as_user is None
     assert not settings.scrape_annotations
 
@@ -369,6 +372,7 @@ def test_a_profile_can_be_taken_out(helm: Helm) -> None:
             r"whose nodes have NVIDIA L4 \(compute capability 8.9\), and those of nvidia-l4 have NVIDIA L40S",
         ),
         ({"jobs": {"fetch": {"resources": {"limits": {"cpu": 0.5}}}}}, "/jobs/fetch/resources/limits/cpu"),
+        ({"jobs": {"maxConcurrentBuilds": -1}}, "/jobs/maxConcurrentBuilds"),
         ({"serviceAccount": {"create": False}}, "serviceAccount.name"),
         ({"store": {"url": "https://objects.example.com/artifacts"}}, "/store/url"),
         ({"store": {"url": "s3://artifacts"}}, "networkPolicy.storeEgress"),

@@ -1,4 +1,4 @@
-"""Why pods wait, from a real scheduler's conditions and real Events."""
+"""Why pods wait, from a real scheduler's conditions and real Events, and builds that wait for their turn."""
 
 import json
 from datetime import UTC, datetime, timedelta
@@ -10,6 +10,7 @@ from tests.support.fake_kubelet import FakeKubelet, unscheduled
 from tests.support.kubectl import Kubectl, Manifest
 from tests.support.operator_process import running
 from tests.support.waiting import wait_for
+from tests.support.world import ENGINE, fetched
 
 pytestmark = pytest.mark.cluster
 
@@ -78,3 +79,25 @@ def test_a_long_pull_is_told(namespace: Kubectl, tmp_path: Path) -> None:
 
         pulling = namespace.wait_for_condition("minilm", "Ready", "False", reason="ImagePulling", within=60)
         assert container["image"] in pulling["message"]
+
+
+def test_builds_beyond_the_bound_take_turns(namespace: Kubectl, tmp_path: Path) -> None:
+    kubelet = FakeKubelet(namespace)
+    with running(tmp_path, namespace.namespace, jobs={"maxConcurrentBuilds": 1}):
+        for number, name in enumerate(("first", "second")):
+            source = {"huggingFace": {"repo": f"acme/{name}", "revision": "main"}}
+            namespace.apply(unscheduled(name, namespace.namespace, source=source))
+            kubelet.finish("fetch", fetched(digest=str(number) * 64))
+            kubelet.finish("export", {"exportKey": str(number) * 64, "texts": 64})
+            namespace.wait_for_condition(
+                name, "EngineReady", "False", reason=("NoMatchingNode", "BuildWaiting")[number]
+            )
+        waiting = namespace.condition("second", "EngineReady") or {}
+        assert "running: build-" in waiting["message"]
+        assert "of first" in waiting["message"]
+        assert len(namespace.list("jobs", "app.kubernetes.io/component=build")) == 1
+
+        kubelet.finish("build", ENGINE)
+
+        namespace.wait_for_condition("second", "EngineReady", "False", reason="NoMatchingNode", within=60)
+        namespace.wait_for_condition("first", "EngineReady", "True", within=60)

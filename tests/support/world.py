@@ -161,8 +161,12 @@ class World:
 
     def fail(self, step: str, reason: str, message: str = "what is wrong", *, exit_code: int = 64) -> None:
         """The step's Job fails and says why."""
+        self.break_off(self.job(step), reason, message, exit_code)
+
+    def break_off(self, job: Manifest, reason: str, message: str = "what is wrong", exit_code: int = 65) -> None:
+        """A Job fails and says why."""
         said = json.dumps({"error": {"reason": reason, "message": message}})
-        self._end(self.job(step), {"exitCode": exit_code, "reason": "Error", "message": said}, "Failed")
+        self._end(job, {"exitCode": exit_code, "reason": "Error", "message": said}, "Failed")
 
     def kill(self, step: str, ended: Manifest) -> None:
         """The step's Job fails as the kubelet reports it."""

@@ -40,6 +40,7 @@ class Reason(StrEnum):
     PENDING = "Pending"  # an earlier step has to end first
     FETCH_RUNNING = "FetchRunning"  # the source is being resolved and downloaded
     EXPORT_RUNNING = "ExportRunning"  # the graph and the reference vectors are being made
+    BUILD_WAITING = "BuildWaiting"  # as many builds as jobs.maxConcurrentBuilds allows run, or have waited longer
     BUILD_RUNNING = "BuildRunning"  # the engine is being compiled, checked and benchmarked
     ROLLOUT_RUNNING = "RolloutRunning"  # new server pods are starting
 

@@ -193,6 +193,15 @@ class EngineStatus(ApiModel):
     """Damaged entries of the store that were set aside when it was built."""
 
 
+class BuildTicket(ApiModel):
+    """A model's place in line, where the number of builds is bounded."""
+
+    profile: Text | None = None
+    """Accelerator profile that it waits to build for; none: the CPU."""
+    since: Timestamp
+    """When it began to wait; who has waited longest comes first."""
+
+
 class ScalingStatus(ApiModel):
     """What the autoscaler last decided, and from what."""
 
@@ -229,6 +238,8 @@ class EmbeddingModelStatus(ApiModel):
     """The engine that serves, or is about to."""
     accelerator: AcceleratorStatus | None = None
     """The accelerator profile in use."""
+    build_ticket: BuildTicket | None = None
+    """Its place in line for a build, while the number of builds is bounded and it is not its turn."""
     vector_spaces: tuple[SpaceStatus, ...] = Field((), max_length=8, json_schema_extra=keyed_by("id"))
     """The spaces that are alive, with vectorSpacePolicy SideBySide or where several are."""
     candidate: CandidateStatus | None = None

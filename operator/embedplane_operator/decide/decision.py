@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 
 from embedplane_operator.api.accelerator import AcceleratorStatus
 from embedplane_operator.api.status import (
+    BuildTicket,
     CandidateStatus,
     EngineStatus,
     SourceStatus,
@@ -93,6 +94,8 @@ class Decision:
     delete: tuple[Doomed, ...] = ()
     shared_jobs: frozenset[str] = field(default_factory=frozenset)
     """Names of the shared Jobs that this model waits for; they have to be looked at before the next step is known."""
+    build_ticket: BuildTicket | None = None
+    """Its place in line for a build; whether it is its turn is known once the installation's builds were looked at."""
     marks: tuple[Mark, ...] = ()
     """What the spaces are from now on, noted at their Deployments and pods once all else is done."""
     spaces: tuple[SpaceStatus, ...] = ()

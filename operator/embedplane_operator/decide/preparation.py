@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from embedplane_operator.api.conditions import JobReason, Reason
-from embedplane_operator.api.status import EngineStatus, SourceStatus, VectorSpaceStatus
+from embedplane_operator.api.status import BuildTicket, EngineStatus, SourceStatus, VectorSpaceStatus
 from embedplane_operator.decide.decision import JobAction
 from embedplane_operator.decide.repair import in_vain
 from embedplane_operator.decide.resolution import (
@@ -19,6 +19,7 @@ from embedplane_operator.decide.resolution import (
     read_space,
 )
 from embedplane_operator.decide.steps import LOOK_AGAIN_STUCK, Outcome, Step, advance
+from embedplane_operator.decide.turns import in_turn
 from embedplane_operator.decide.way import Way, build_step, export_step, fetch_step
 from embedplane_operator.no_room import NoRoom
 from embedplane_operator.render.accelerator import engine_target
@@ -45,6 +46,8 @@ class Stage:
     """Where the build waits for a node."""
     build: str | None = None
     """Name of the build Job that is waited for."""
+    build_ticket: BuildTicket | None = None
+    """Where it is not the model's turn to build."""
     is_early: bool = False
     """Steps come after the one that is not done; their Jobs may run already, from an answer that was lost since."""
 
@@ -89,13 +92,13 @@ def engine_stage(way: Way, source: SourceStatus, fetched: Mapping[str, Any], spa
         if not isinstance(export_key, str):
             return _unreadable(step, UnreadableAnswerError("exportKey is missing"))
     step = build_step(way, export_key, exactness)
-    outcome = advance(step, way.observed.job(step.name), way.waiter, way.now)
+    outcome, ticket = in_turn(way, advance(step, way.observed.job(step.name), way.waiter, way.now))
     jobs, actions = (*jobs, step.name), (*actions, *outcome.actions)
     if outcome.result is None:
         finding = in_vain(way.lack, outcome.finding) if outcome.finding else None
         return Stage(finding, jobs=jobs, actions=actions, check_after=outcome.check_after, no_room=outcome.no_room)
         later = outcome.check_after
-        return Stage(finding, jobs=jobs, actions=actions, check_after=later, build=step.name)
+        return Stage(finding, jobs=jobs, actions=actions, check_after=later, build=step.name, build_ticket=ticket)
     try:
         set_aside += outcome.result.get("setAside") or ()
         answer = {**outcome.result, "setAside": set_aside or None}

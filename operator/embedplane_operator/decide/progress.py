@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 
 from embedplane_operator.api.conditions import ConditionType
+from embedplane_operator.api.status import BuildTicket
 from embedplane_operator.decide.decision import JobAction, LeaveJob
 from embedplane_operator.decide.preparation import Stage
 from embedplane_operator.decide.resolution import pinned_source, pinned_space
@@ -26,6 +27,7 @@ class Progress:
     no_room: NoRoom | None = None
     """Where the build, or else every server, waits for a node."""
     build: str | None = None
+    build_ticket: BuildTicket | None = None
     is_early: bool = False
     """The way ended before its last Job."""
 
@@ -35,7 +37,7 @@ class Progress:
         self.actions.extend(stage.actions)
         self.is_early, self.no_room = stage.is_early, stage.no_room
         self.is_early = stage.is_early
-        self.build = stage.build
+        self.build, self.build_ticket = stage.build, stage.build_ticket
         if stage.check_after is not None:
             self.checks.append(stage.check_after)
 

@@ -112,6 +112,7 @@ def _serve(progress: Progress) -> Decision:
         jobs=(*progress.actions, *leaving),
         delete=fleet.leftovers,
         shared_jobs=shared_jobs(progress, leaving),
+        build_ticket=progress.build_ticket,
         marks=(*marks_of(way.observed, spaces, plan), *room_marks(progress)),
         spaces=listed(way.model, spaces, plan),
         candidate=_candidate(way, plan, wanted),
