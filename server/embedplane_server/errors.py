@@ -39,6 +39,7 @@ class PermanentReason(StrEnum):
     CONFORMANCE_FAILED = "ConformanceFailed"
     BACKEND_UNAVAILABLE = "BackendUnavailable"
     BACKEND_CHANGED = "BackendChanged"
+    DRIVER_TOO_OLD = "DriverTooOld"
     OUT_OF_MEMORY = "OutOfMemory"
 
 

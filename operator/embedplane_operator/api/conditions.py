@@ -122,6 +122,7 @@ class JobReason(StrEnum):
     CONFORMANCE_FAILED = "ConformanceFailed"  # the engine's vectors are below the cosine floor
     BACKEND_UNAVAILABLE = "BackendUnavailable"
     BACKEND_CHANGED = "BackendChanged"  # the image's engine library is another release than Embedplane was written for
+    DRIVER_TOO_OLD = "DriverTooOld"  # the node's GPU driver is older than the profile's minimumDriver
     OUT_OF_MEMORY = "OutOfMemory"
     HUB_UNAVAILABLE = "HubUnavailable"  # the hub or the bucket does not answer; transient from here on
     DIGEST_MISMATCH = "DigestMismatch"

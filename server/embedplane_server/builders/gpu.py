@@ -77,15 +77,28 @@ def gpu_machine(query: Callable[[], str] | None = None) -> GpuMachine:
 
 
 def need_gpu(machine: GpuMachine, wanted: Gpu | None) -> None:
-    """Refuse to build on another GPU than the profile names: the key of the engine says that one."""
-    if wanted is None or (machine.name, machine.compute_capability) == (wanted.name, wanted.compute_capability):
+    """Refuse to build on another GPU than the profile names, which is in the engine's key, or with an older driver."""
+    if wanted is None:
         return
-    raise PermanentError(
-        PermanentReason.INVALID_SETTINGS,
-        f"the accelerator profile says {wanted.name} (compute capability {wanted.compute_capability}), but this node "
-        f"has {machine.name} ({machine.compute_capability}). Correct gpuName, computeCapability or nodeSelector of the "
-        "profile in the Helm value acceleratorProfiles.",
-    )
+    if (machine.name, machine.compute_capability) != (wanted.name, wanted.compute_capability):
+        raise PermanentError(
+            PermanentReason.INVALID_SETTINGS,
+            f"the accelerator profile says {wanted.name} (compute capability {wanted.compute_capability}), but this "
+            f"node has {machine.name} ({machine.compute_capability}). Correct gpuName, computeCapability or "
+            "nodeSelector of the profile in the Helm value acceleratorProfiles.",
+        )
+    if wanted.minimum_driver is not None and _numbers(machine.driver) < _numbers(wanted.minimum_driver):
+        raise PermanentError(
+            PermanentReason.DRIVER_TOO_OLD,
+            f"this node's driver is {machine.driver}, older than {wanted.minimum_driver}, the minimumDriver of the "
+            f"accelerator profile for {wanted.name}. Install a newer driver on the nodes of the profile, or let its "
+            "nodeSelector choose nodes that have one (Helm value acceleratorProfiles).",
+        )
+
+
+def _numbers(version: str) -> tuple[int, ...]:
+    """Return a version as numbers: that of a branch, 550, is older than each release of it, 550.54.14."""
+    return tuple(int(part) for part in re.findall(r"\d+", version))
 
 
 def _ask() -> str:

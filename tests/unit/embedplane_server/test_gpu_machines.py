@@ -50,6 +50,21 @@ def test_the_profile_has_to_be_that_of_the_node():
         need_gpu(L4, Gpu(name="NVIDIA A10G", compute_capability="8.6"))
 
 
+@pytest.mark.parametrize("minimum", [None, "550", "580", "580.95", "580.95.05"])
+def test_a_driver_that_is_new_enough_is_taken(minimum):
+    need_gpu(L4, Gpu(name="NVIDIA L4", compute_capability="8.9", minimum_driver=minimum))
+
+
+@pytest.mark.parametrize("minimum", ["581", "580.105", "580.95.06", "R595"])
+def test_an_older_driver_than_the_profile_wants_is_refused_with_both_named(minimum):
+    with pytest.raises(
+        PermanentError,
+        match=rf"driver is 580\.95\.05, older than {minimum}, .* profile for NVIDIA L4\. Install a newer driver",
+    ) as caught:
+        need_gpu(L4, Gpu(name="NVIDIA L4", compute_capability="8.9", minimum_driver=minimum))
+    assert caught.value.reason == "DriverTooOld"
+
+
 async def test_a_newer_driver_runs_what_an_older_one_built_and_not_the_other_way_round(tmp_path):
     store = open_store(f"file://{tmp_path}/store")
     (tmp_path / "plan").write_text("plan")
@@ -83,6 +98,12 @@ def test_a_least_driver_is_a_version(driver):
     assert Gpu(name="x", compute_capability="8.9", minimum_driver=driver).minimum_driver == driver
     with pytest.raises(ValueError, match="minimum_driver"):
         Gpu(name="x", compute_capability="8.9", minimum_driver=f"r{driver}")
+
+
+def test_the_operator_says_the_least_driver_beside_the_gpu():
+    gpu = {"name": "NVIDIA L4", "computeCapability": "8.9", "minimumDriver": "550"}
+    engine = EngineSettings.model_validate({"backend": "tensorrt", "gpu": gpu})
+    assert engine.gpu == Gpu(name="NVIDIA L4", compute_capability="8.9", minimum_driver="550")
 
 
 def test_a_plan_of_another_tensorrt_is_not_even_read():
