@@ -39,8 +39,9 @@ class BackendBuilder(Protocol):
         """What it builds for."""
         ...
 
-    def precisions(self, wanted: Precision) -> tuple[str, ...]:
-        """Return the precisions to try, fastest first."""
+    def precisions(self, wanted: Precision, description: ModelDescription) -> tuple[str, ...]:
+        """Return the precisions to try for a model, the fastest first that promises its vectors."""
+        ...
         ...
 
     def compile(self, made_of: Ingredients, precision: str) -> Engine:

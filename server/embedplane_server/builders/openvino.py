@@ -11,6 +11,7 @@ from embedplane_server.engines.base import Engine
 from embedplane_server.engines.openvino import OpenVinoEngine, OpenVinoOptions
 from embedplane_server.errors import PermanentError, PermanentReason, invalid_settings
 from embedplane_server.export.manifest import OPENVINO_GRAPH, REFERENCES, TOKENIZER
+from embedplane_server.model import ModelDescription
 from embedplane_server.settings import ExportFormat, Precision
 
 _FILES = (OPENVINO_GRAPH, str(Path(OPENVINO_GRAPH).with_suffix(".bin")), REFERENCES, TOKENIZER)
@@ -46,7 +47,7 @@ class OpenVinoBuilder:
     reads_model: bool = False
     machine: MachineClass = field(default_factory=machine_class)
 
-    def precisions(self, wanted: Precision) -> tuple[str, ...]:
+    def precisions(self, wanted: Precision, description: ModelDescription) -> tuple[str, ...]:
         """Return those that the CPU has."""
         return precisions(wanted, self.machine)
 

@@ -23,6 +23,7 @@ from embedplane_server.engines.tensorrt_library import load_library, recorder
 from embedplane_server.engines.tensorrt_shapes import CAPACITY, Profile, profiles_for
 from embedplane_server.errors import EngineError, PermanentError, PermanentReason, invalid_settings, unsupported_model
 from embedplane_server.export.manifest import ONNX_GRAPH, REFERENCES, TOKENIZER
+from embedplane_server.model import ModelDescription
 from embedplane_server.settings import ExportFormat, Gpu, Precision
 
 Configure = Callable[[Any], None]
@@ -97,8 +98,11 @@ class TensorRtBuilder:
     reads_model: bool = False
     _plan: Plan = field(default_factory=lambda: Plan(b"", b""))
 
-    def precisions(self, wanted: Precision) -> tuple[str, ...]:
-        """Return those that the GPU has; in float16 large activations overflow, so bfloat16 comes next."""
+    def precisions(self, wanted: Precision, description: ModelDescription) -> tuple[str, ...]:
+        """Return those that the GPU has; in float16 large activations overflow, so bfloat16 comes next.
+
+        It comes first for a model whose weights are in bfloat16: what it was trained in may not fit into float16.
+        """
         if wanted == "bfloat16" and not self.machine.has_bfloat16:
             raise invalid_settings(
                 f"{self.machine.name} (compute capability {self.machine.compute_capability}) has no bfloat16. Set "
@@ -106,7 +110,11 @@ class TensorRtBuilder:
             )
         if wanted != "auto":
             return (wanted,)
-        return ("float16", "bfloat16", "float32") if self.machine.has_bfloat16 else ("float16", "float32")
+        if not self.machine.has_bfloat16:
+            return ("float16", "float32")
+        if description.weights_type == "bfloat16":
+            return ("bfloat16", "float16", "float32")
+        return ("float16", "bfloat16", "float32")
 
     def compile(self, made_of: Ingredients, precision: str) -> Engine:
         """Build a plan and load it; kernels that were measured for the precision before need no measuring again."""

@@ -109,7 +109,7 @@ class TensorRtLlmBuilder:
     )
     _plan: Path = Path()
 
-    def precisions(self, wanted: Precision) -> tuple[str, ...]:
+    def precisions(self, wanted: Precision, description: ModelDescription) -> tuple[str, ...]:
         """Return those that the library has for encoders."""
         if wanted == "auto":
             return ("float16", "float32")

@@ -48,6 +48,8 @@ class ModelDescription:
     """How logits become scores; None: the model embeds."""
     pools_prompts: bool = True
     """Whether the tokens of prompts are pooled like all others; a model without prompts has none to leave out."""
+    weights_type: str | None = None
+    """The type that config.json says the weights have, and were trained in; no part of the vector space."""
 
     @property
     def kind(self) -> Kind:
@@ -104,6 +106,7 @@ class Reading:
             task=self.chain.task,
             labels=classifier.labels if classifier else (),
             activation=classifier.activation if classifier else None,
+            weights_type=_weights_type(config),
             pools_prompts=not leaves_prompts_out(self.chain, self.behaviour),
         )
 
@@ -167,6 +170,12 @@ def _classifier(chain: Chain, written: Mapping[str, Any]) -> Classifier:
 def _similarity(folder: Path) -> str:
     named = read_json(folder, "config_sentence_transformers.json").get("similarity_fn_name")
     return named if named in SIMILARITIES else "cosine"
+
+
+def _weights_type(config: Mapping[str, Any]) -> str | None:
+    """Return what newer versions of transformers call dtype and older ones torch_dtype, for example bfloat16."""
+    written = config.get("dtype") or config.get("torch_dtype")
+    return str(written).removeprefix("torch.") if written else None
 
 
 def _dimensions(chain: Chain) -> int:

@@ -3,6 +3,7 @@
 import pytest
 
 from embedplane_server.errors import PermanentError
+from embedplane_server.export.manifest import ExportManifest, export_key
 from embedplane_server.model import describe
 from embedplane_server.model.files import configuration_files, weight_files
 from embedplane_server.settings import Overrides
@@ -35,6 +36,43 @@ def test_a_window_beyond_the_positions_is_refused_with_the_limit(tmp_path):
     with pytest.raises(PermanentError, match="Write 64 or less") as caught:
         describe(write_model(tmp_path), Overrides(max_sequence_length=65))
     assert caught.value.reason == "InvalidSettings"
+
+
+@pytest.mark.parametrize(
+    ("written", "found"),
+    [
+        ({"torch_dtype": "bfloat16"}, "bfloat16"),
+        ({"dtype": "bfloat16", "torch_dtype": "float32"}, "bfloat16"),
+        ({"dtype": "torch.float16"}, "float16"),
+        ({}, None),
+    ],
+)
+def test_the_type_of_the_weights_is_told_and_no_part_of_the_space(tmp_path, written, found):
+    untyped = {name: value for name, value in BERT.items() if name not in ("dtype", "torch_dtype")}
+    plain = describe(write_model(tmp_path / "plain", config_json=untyped), Overrides())
+
+    described = describe(write_model(tmp_path / "typed", config_json={**untyped, **written}), Overrides())
+
+    assert described.weights_type == found
+    assert described.vector_space == plain.vector_space
+    assert export_key(described.vector_space, "onnx") == export_key(plain.vector_space, "onnx")
+
+
+def test_an_export_of_an_earlier_version_says_no_type_of_weights(tmp_path):
+    described = describe(write_model(tmp_path), Overrides())
+    document = ExportManifest(
+        key="ex1-0",
+        format="onnx",
+        vector_space=described.vector_space,
+        description=described,
+        model_digest="d",
+        commit="c",
+        texts=1,
+        versions={},
+    ).model_dump(mode="json")
+    del document["description"]["weights_type"]
+
+    assert ExportManifest.model_validate(document).description.weights_type is None
 
 
 def test_prompts_of_the_files_and_the_users_default(tmp_path):

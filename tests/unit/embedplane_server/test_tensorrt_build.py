@@ -6,7 +6,7 @@ behind the engine, its memory and its streams.
 
 import asyncio
 import io
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -148,7 +148,17 @@ def test_a_gpu_without_bfloat16_says_so(workshop, monkeypatch):
     t4 = GpuMachine("x86-64", "Tesla T4", "7.5", "580.95.05")
     with pytest.raises(PermanentError, match=r"Tesla T4 .* has no bfloat16"):
         workshop.build(monkeypatch, t4, precision="bfloat16")
-    assert workshop.builder(t4).precisions("auto") == ("float16", "float32")
+    assert workshop.builder(t4).precisions("auto", workshop.description) == ("float16", "float32")
+
+
+def test_a_model_that_was_trained_in_bfloat16_is_tried_in_it_first(workshop):
+    trained = replace(workshop.description, weights_type="bfloat16")
+    t4 = GpuMachine("x86-64", "Tesla T4", "7.5", "580.95.05")
+
+    assert workshop.builder(L4).precisions("auto", trained) == ("bfloat16", "float16", "float32")
+    assert workshop.builder(L4).precisions("auto", workshop.description) == ("float16", "bfloat16", "float32")
+    assert workshop.builder(L4).precisions("float16", trained) == ("float16",)
+    assert workshop.builder(t4).precisions("auto", trained) == ("float16", "float32")
 
 
 class Refusing(NumpyDevice):

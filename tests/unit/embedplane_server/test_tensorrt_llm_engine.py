@@ -22,6 +22,7 @@ from embedplane_server.errors import EngineError, EngineIncompatible, StepError
 from embedplane_server.progress import Progress
 from embedplane_server.settings import BuildSettings, EngineSettings, ExportSettings, FetchSettings, Gpu, Source
 from embedplane_server.store import open_store
+from tests.support.fake_engine import engine_manifest
 from tests.support.reference import cosines
 from tests.support.small_encoders import save_encoder
 from tests.support.tensorrt_llm import NoStream, fake_tensorrt_llm
@@ -29,6 +30,7 @@ from tests.support.tensorrt_llm import NoStream, fake_tensorrt_llm
 pytestmark = pytest.mark.model
 
 L4 = Gpu(name="NVIDIA L4", compute_capability="8.9")
+DESCRIPTION = engine_manifest().description
 MACHINE = GpuMachine("x86-64", "NVIDIA L4", "8.9", "580.95.05")
 
 
@@ -208,6 +210,6 @@ def test_the_command_names_every_size_and_writes_in_its_scratch(tmp_path):
 
 def test_bfloat16_is_refused_by_name():
     builder = TensorRtLlmBuilder(MACHINE, USUAL_BATCH_TOKENS)
-    assert builder.precisions("auto") == ("float16", "float32")
+    assert builder.precisions("auto", DESCRIPTION) == ("float16", "float32")
     with pytest.raises(StepError, match="no bfloat16 for encoders"):
-        builder.precisions("bfloat16")
+        builder.precisions("bfloat16", DESCRIPTION)
