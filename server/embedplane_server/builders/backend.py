@@ -19,6 +19,8 @@ class Ingredients:
     description: ModelDescription
     model: Path | None = None
     """The model's own files, for builders that read them."""
+    timings: bytes = b""
+    """What earlier builds on such machines have measured, in the library's own form; it may be of no use."""
 
 
 class BackendBuilder(Protocol):
@@ -37,6 +39,11 @@ class BackendBuilder(Protocol):
     @property
     def machine(self) -> Machine:
         """What it builds for."""
+        ...
+
+    @property
+    def timings(self) -> bytes | None:
+        """What is known of this machine's kernels after the builds so far; None: the library measures none."""
         ...
 
     def precisions(self, wanted: Precision, description: ModelDescription) -> tuple[str, ...]:

@@ -29,10 +29,15 @@ class GpuMachine:
     driver: str
 
     @property
-    def variant(self) -> str:
-        """The GPU, its compute capability and the branch of its driver: nvidia-l4-sm89-r580."""
+    def kind(self) -> str:
+        """The GPU and its compute capability, for which kernels are chosen: nvidia-l4-sm89."""
         slug = re.sub(r"[^a-z0-9]+", "-", self.name.lower()).strip("-")
-        return f"{slug}-sm{self.compute_capability.replace('.', '')}-r{self.branch}"
+        return f"{slug}-sm{self.compute_capability.replace('.', '')}"
+
+    @property
+    def variant(self) -> str:
+        """The kind, and the branch of the driver: nvidia-l4-sm89-r580."""
+        return f"{self.kind}-r{self.branch}"
 
     @property
     def facts(self) -> dict[str, str]:

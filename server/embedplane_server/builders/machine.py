@@ -35,6 +35,11 @@ class Machine(Protocol):
         ...
 
     @property
+    def kind(self) -> str:
+        """What of it decides how fast a kernel is: machines of one kind may use each other's measurements."""
+        ...
+
+    @property
     def facts(self) -> dict[str, str]:
         """What else is to be known of it in the manifest of an engine."""
         ...
@@ -58,6 +63,10 @@ class MachineClass:
     @property
     def variant(self) -> str:
         return f"{self.architecture}-{self.instructions}"
+
+    @property
+    def kind(self) -> str:
+        return self.variant
 
     @property
     def facts(self) -> dict[str, str]:

@@ -54,6 +54,8 @@ class EngineManifest(BaseModel):
     description: ModelDescription
     machine: dict[str, str] = {}
     """Facts of the machine that it was built on, a GPU's driver for example."""
+    timings: str | None = None
+    """Where the store has what builds like this one have measured; it is kept as long as this engine is."""
 
     def result(self, max_batch_tokens: int | None = None) -> BuildResult:
         """Return what `build` reports; a token budget from the settings stands above the measured one."""

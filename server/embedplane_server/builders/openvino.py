@@ -46,6 +46,7 @@ class OpenVinoBuilder:
     export_format: ExportFormat = "openvino"
     reads_model: bool = False
     machine: MachineClass = field(default_factory=machine_class)
+    timings: bytes | None = None
 
     def precisions(self, wanted: Precision, description: ModelDescription) -> tuple[str, ...]:
         """Return those that the CPU has."""

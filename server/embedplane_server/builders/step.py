@@ -31,6 +31,7 @@ from embedplane_server.settings import BuildSettings
 from embedplane_server.sources import need_model
 from embedplane_server.store import Store, digest_of, files_below, open_store
 from embedplane_server.store.entries import stored_files
+from embedplane_server.store.timing import keep_timings, read_timings, timings_of
 
 # `precision: auto` takes the fastest that meets this floor, whatever floor the user asks for: the same key, the same
 # engine.
@@ -53,6 +54,13 @@ class Order:
     @property
     def entry(self) -> str:
         return engine_entry(self.key, self.builder.machine.variant)
+
+    @property
+    def timings(self) -> str | None:
+        """The place of what builds like this one have measured."""
+        if self.builder.timings is None:
+            return None
+        return timings_of(f"{self.settings.engine.backend}-{self.library}", self.builder.machine.kind)
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +88,8 @@ async def build(settings: BuildSettings, progress: Progress) -> BuildResult:
     if manifest is None:
         proof = await _proof(store, order, found.directory)
         model = (await need_model(store, export.model_digest)).directory if builder.reads_model else None
-        made_of = Ingredients(found.directory, export.description, model)
+        timings = await read_timings(store, order.timings) if order.timings else b""
+        made_of = Ingredients(found.directory, export.description, model, timings)
         manifest = await _make_and_publish(store, order, Material(made_of, proof), progress)
     else:
         progress.say(f"{engine_entry(manifest.key, manifest.variant)} is in the store")
@@ -127,7 +136,11 @@ async def _proof(store: Store, order: Order, export: Path) -> Proof:
 async def _make_and_publish(store: Store, order: Order, material: Material, progress: Progress) -> EngineManifest:
     with tempfile.TemporaryDirectory(prefix="embedplane-build-") as name:
         folder = Path(name)
-        manifest = await asyncio.to_thread(_make, order, material, folder, progress)
+        try:
+            manifest = await asyncio.to_thread(_make, order, material, folder, progress)
+        finally:  # what was measured for an engine that is not good enough helps the next build as well
+            if order.timings and order.builder.timings:
+                await keep_timings(store, order.timings, order.builder.timings)
         progress.say(f"publishing {order.entry}")
         published = await store.publish(order.entry, folder, files_below(folder), manifest.model_dump(mode="json"))
     return store.about(order.entry, published, EngineManifest)
@@ -160,6 +173,7 @@ def _make(order: Order, material: Material, folder: Path, progress: Progress) ->
         vector_space=order.export.vector_space,
         description=order.export.description,
         machine=order.builder.machine.facts,
+        timings=order.timings,
     )
     (folder / ENGINE_FILE).write_text(manifest.model_dump_json(indent=1), encoding="utf-8")
     return manifest

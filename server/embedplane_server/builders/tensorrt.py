@@ -58,9 +58,7 @@ def build_plan(
     # Products that are 32 bits wide are so because they have to be: rotary angles of long texts need every bit.
     config.clear_flag(trt.BuilderFlag.TF32)
     _add_profiles(builder, network, config, profiles)
-    # A cache of another GPU or release is refused and an empty one takes its place.
-    if not config.set_timing_cache(config.create_timing_cache(timing_cache), False):
-        config.set_timing_cache(config.create_timing_cache(b""), False)
+    _set_timings(config, timing_cache)
     configure(config)
     plan = builder.build_serialized_network(network, config)
     if plan is None:
@@ -69,6 +67,13 @@ def build_plan(
         )
     cache = config.get_timing_cache()
     return Plan(bytes(plan), bytes(cache.serialize()) if cache is not None else b"")
+
+
+def _set_timings(config: Any, timings: bytes) -> None:  # noqa: ANN401
+    """Give a build what was measured before; of another GPU or release, or damaged, it is refused for an empty one."""
+    cache = config.create_timing_cache(timings)
+    if cache is None or not config.set_timing_cache(cache, False):
+        config.set_timing_cache(config.create_timing_cache(b""), False)
 
 
 def _add_profiles(builder: Any, network: Any, config: Any, profiles: tuple[Profile, ...]) -> None:  # noqa: ANN401
@@ -98,6 +103,10 @@ class TensorRtBuilder:
     reads_model: bool = False
     _plan: Plan = field(default_factory=lambda: Plan(b"", b""))
 
+    @property
+    def timings(self) -> bytes | None:
+        return self._plan.timing_cache
+
     def precisions(self, wanted: Precision, description: ModelDescription) -> tuple[str, ...]:
         """Return those that the GPU has; in float16 large activations overflow, so bfloat16 comes next.
 
@@ -124,7 +133,8 @@ class TensorRtBuilder:
             if (low := LOW.get(precision)) is not None:
                 graph = Path(name) / ONNX_GRAPH
                 lower(made_of.export / ONNX_GRAPH, graph, low)
-            self._plan = build_plan(self.trt, graph, profiles_for(window), self._plan.timing_cache, self.configure)
+            known = self._plan.timing_cache or made_of.timings
+            self._plan = build_plan(self.trt, graph, profiles_for(window), known, self.configure)
         try:
             engine = TensorRtEngine(self.trt, self._plan.content, self.new_device())
             engine.warm_up(window)

@@ -108,6 +108,11 @@ class TensorRtLlmBuilder:
         default_factory=lambda: TemporaryDirectory(prefix="embedplane-tensorrt-llm-")
     )
     _plan: Path = Path()
+    _timings: bytes = b""
+
+    @property
+    def timings(self) -> bytes | None:
+        return self._timings
 
     def precisions(self, wanted: Precision, description: ModelDescription) -> tuple[str, ...]:
         """Return those that the library has for encoders."""

@@ -19,6 +19,8 @@ from embedplane_server.store.quarantine import QUARANTINE
 DEPTHS: Mapping[str, int] = {"models": 2, "exports": 2, "engines": 3}
 """How many parts the name of an entry has, by its first."""
 MARKS = "uses"
+TIMINGS = "timings"
+"""Where `timing.py` keeps what builds have measured: as long as an engine names it, or a build wrote it."""
 
 
 @dataclass(frozen=True)
@@ -72,6 +74,8 @@ class Collector:
         self._objects = objects
         self._kept = kept
         self._done = Collected()
+        self._timings: set[str] = set()
+        """Those that engines name which stay."""
 
     async def run(self) -> Collected:
         """Walk through it; what fails with one entry does not keep the others from going."""
@@ -84,6 +88,9 @@ class Collector:
                     self._done.failures.append(error)
         await self._remove_leftovers(by_place(await self._objects.listed(QUARANTINE), 2))
         await self._remove_leftovers({path: [mark] for path, mark in marks.items()})
+        if not self._done.failures:  # else some engine has not told what it names
+            timings = by_place(await self._objects.listed(TIMINGS), 3)
+            await self._remove_leftovers({path: each for path, each in timings.items() if path not in self._timings})
         return self._done
 
     async def _look_at(self, name: str, files: list[Listed], mark: Listed | None) -> None:
@@ -103,6 +110,8 @@ class Collector:
             self._done.removed[name.split("/", 1)[0]] += 1
             await self._remove(name, inside, entry)
             return
+        if entry is not None and content is not None:
+            self._timings.add(str(entry.about.get("timings")))
         named = {f"{name}/{MANIFEST}", f"{name}/{entry.folder if entry else ''}"}
         await self._remove_leftovers({path: found for path, found in inside.items() if path not in named}, name)
 

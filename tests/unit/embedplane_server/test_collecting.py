@@ -15,6 +15,7 @@ from embedplane_server.sources import ModelAbout, SourceDocument
 from embedplane_server.store import Kept, files_below, open_store
 from embedplane_server.store.collection import mark_of
 from embedplane_server.store.objects import Objects, unavailable
+from embedplane_server.store.timing import keep_timings, read_timings, timings_of
 
 DIGEST, OTHER = "a" * 64, "b" * 64
 DAYS = 24 * 3600
@@ -272,3 +273,46 @@ async def test_a_folder_that_cannot_be_read_is_a_fault(store, root, monkeypatch)
     monkeypatch.setattr(os, "scandir", refuse)
     with pytest.raises(TransientError, match=r"cannot list .*Permission denied"):
         await store.collect(kept())
+
+
+L4 = timings_of("tensorrt-10.14.1.48", "nvidia-l4-sm89")
+
+
+async def test_measurements_of_kernels_stay_as_long_as_an_engine_that_names_them(store, publish):
+    await publish("engines/en1-a/nvidia-l4-sm89-r580", timings=L4)
+    other = timings_of("tensorrt-llm-1.2.1", "nvidia-l4-sm89")
+    for place in (L4, other):
+        await keep_timings(store, place, b"kernels")
+    age(store.root / "timings", 8)
+
+    assert (await store.collect(kept("en1-a"))).removed["leftovers"] == 1
+    assert await read_timings(store, L4) == b"kernels"
+    assert await store.read(other) is None
+
+    await store.collect(kept())
+    assert await store.listed("timings") == []
+
+
+async def test_young_measurements_of_kernels_stay_without_an_engine(store):
+    await keep_timings(store, L4, b"kernels")
+
+    assert (await store.collect(kept())).removed["leftovers"] == 0
+    assert await read_timings(store, L4) == b"kernels"
+
+
+async def test_an_engine_that_cannot_be_looked_at_may_name_measurements(store, publish, monkeypatch):
+    await publish("engines/en1-a/nvidia-l4-sm89-r580", timings=L4)
+    await keep_timings(store, L4, b"kernels")
+    age(store.root / "timings", 8)
+    read = Objects.read
+
+    async def refuse_engines(self, path):
+        if path.startswith("engines/"):
+            raise unavailable("file:///store", f"cannot read {path}", OSError("timed out"))
+        return await read(self, path)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Objects, "read", refuse_engines)
+        assert (await store.collect(kept("en1-a"))).failures
+
+    assert await read_timings(store, L4) == b"kernels"

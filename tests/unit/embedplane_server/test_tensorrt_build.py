@@ -13,6 +13,7 @@ from typing import Any
 import onnxruntime
 import pytest
 
+from embedplane_server.builders import tensorrt
 from embedplane_server.builders.backend import Ingredients
 from embedplane_server.builders.gpu import GpuMachine
 from embedplane_server.builders.manifest import engine_entry, find_engine, read_manifest
@@ -20,7 +21,7 @@ from embedplane_server.builders.step import build
 from embedplane_server.builders.tensorrt import TensorRtBuilder, need_driver
 from embedplane_server.engines.tensorrt import PLAN
 from embedplane_server.engines.tensorrt_shapes import CAPACITY, profiles_for
-from embedplane_server.errors import EngineError, PermanentError
+from embedplane_server.errors import EngineError, PermanentError, PermanentReason
 from embedplane_server.export.manifest import ONNX_GRAPH, REFERENCES, TOKENIZER, need_export
 from embedplane_server.fetch import fetch
 from embedplane_server.model import ModelDescription
@@ -35,6 +36,7 @@ from embedplane_server.settings import (
     Source,
 )
 from embedplane_server.store import files_below, open_store
+from embedplane_server.store.timing import read_timings, timings_of
 from tests.support.gpu_image.packages.numpy_gpu import NumpyDevice, NumpyPlan, numpy_tensorrt
 from tests.support.tensorrt.families import WIDTH, WINDOW, save
 
@@ -46,6 +48,7 @@ pytestmark = [
 L4 = GpuMachine("x86-64", "NVIDIA L4", "8.9", "580.95.05")
 ENGINE = EngineSettings(backend="tensorrt", gpu=Gpu(name="NVIDIA L4", compute_capability="8.9"))
 VERSION = "10.14.1.48"
+TIMINGS = timings_of(f"tensorrt-{VERSION}", "nvidia-l4-sm89")
 
 
 @dataclass
@@ -159,6 +162,54 @@ def test_a_model_that_was_trained_in_bfloat16_is_tried_in_it_first(workshop):
     assert workshop.builder(L4).precisions("auto", workshop.description) == ("float16", "bfloat16", "float32")
     assert workshop.builder(L4).precisions("float16", trained) == ("float16",)
     assert workshop.builder(t4).precisions("auto", trained) == ("float16", "float32")
+
+
+def timings_in(workshop: Workshop) -> bytes:
+    return asyncio.run(read_timings(open_store(workshop.store), TIMINGS))
+
+
+def test_what_is_measured_for_one_model_is_known_to_the_next_build_on_such_a_gpu(workshop, monkeypatch):
+    before, _ = workshop.build(monkeypatch, precision="bfloat16")
+    first = timings_in(workshop)
+    assert first
+    given = []
+    build_plan = tensorrt.build_plan
+
+    def remembering(*arguments):
+        given.append(arguments[3])
+        return build_plan(*arguments)
+
+    monkeypatch.setattr(tensorrt, "build_plan", remembering)
+    built, _ = workshop.build(monkeypatch, GpuMachine("x86-64", "NVIDIA L4", "8.9", "570.1"), precision="bfloat16")
+
+    assert given == [first]
+    assert built.key == before.key
+    store = open_store(workshop.store)
+    manifest, _ = asyncio.run(find_engine(store, built.key, GpuMachine("x86-64", "NVIDIA L4", "8.9", "570.1")))
+    assert manifest.timings == TIMINGS
+
+
+@pytest.mark.parametrize("damage", [b"not of TensorRT", b""])
+def test_measurements_that_are_of_no_use_end_no_build(workshop, damage):
+    builder = workshop.builder(L4)
+
+    builder.compile(Ingredients(workshop.graph.parent, workshop.description, timings=damage), "float16").close()
+
+    assert builder.timings
+
+
+def test_a_build_that_does_not_meet_the_floor_leaves_what_it_measured(workshop, monkeypatch):
+    asyncio.run(open_store(workshop.store).remove_document(TIMINGS))
+    monkeypatch.setattr("embedplane_server.builders.step.hold_to_floor", refuse)
+
+    with pytest.raises(PermanentError, match="too far off"):
+        workshop.build(monkeypatch, GpuMachine("x86-64", "NVIDIA L4", "8.9", "535.1"), precision="float16")
+
+    assert timings_in(workshop)
+
+
+def refuse(*_: object) -> None:
+    raise PermanentError(PermanentReason.CONFORMANCE_FAILED, "too far off")
 
 
 class Refusing(NumpyDevice):
