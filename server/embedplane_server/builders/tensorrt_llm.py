@@ -1,20 +1,28 @@
 """What is particular to TensorRT-LLM: a model's files become a plan for the GPU at hand, by `trtllm-build`."""
 
-import os
 import shutil
-import subprocess
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from tempfile import TemporaryDirectory
+from tempfile import mkdtemp
+from weakref import finalize
 
 from embedplane_server.builders.backend import Ingredients
 from embedplane_server.builders.benchmark import Benchmark, measure_speed_at
-from embedplane_server.builders.gpu import gpu_machine, need_gpu
-from embedplane_server.builders.machine import Machine
+from embedplane_server.builders.gpu import GpuMachine, gpu_machine, need_gpu
 from embedplane_server.builders.tail import read_tail
+from embedplane_server.builders.tensorrt_llm_command import (
+    TIMINGS,
+    Shape,
+    command,
+    run_tuned_or_plain,
+    shape_for,
+    tuned,
+)
 from embedplane_server.engines.base import Engine
 from embedplane_server.engines.packed_inputs import first_position
+from embedplane_server.engines.tensorrt_api import check_api as check_tensorrt
+from embedplane_server.engines.tensorrt_library import load_library
 from embedplane_server.engines.tensorrt_llm import PLAN, Encoder, TensorRtLlmEngine, open_plan
 from embedplane_server.engines.tensorrt_llm_api import BUILD_COMMAND, check_api
 from embedplane_server.errors import PermanentError, PermanentReason, invalid_settings, unsupported_model
@@ -26,24 +34,8 @@ from embedplane_server.settings import ExportFormat, Gpu, Precision
 
 USUAL_BATCH_TOKENS = 16_384
 """Token budget of a forward pass where the settings name none."""
-_FEWEST_TEXTS, _MOST_TEXTS = 8, 512
-_TOLD_LINES = 3
 
 Open = Callable[[Path], TensorRtLlmEngine]
-
-
-@dataclass(frozen=True, slots=True)
-class Shape:
-    """How many texts of which length one forward pass takes at most."""
-
-    max_batch_size: int
-    max_input_length: int
-
-
-def shape_for(batch_tokens: int, window: int) -> Shape:
-    """Return the shape whose half is the token budget: kernels are chosen for the half of what a plan takes."""
-    texts = 2 * batch_tokens // window
-    return Shape(min(max(texts, _FEWEST_TEXTS), _MOST_TEXTS), window)
 
 
 def need_exactness(model: Path) -> None:
@@ -56,35 +48,30 @@ def need_exactness(model: Path) -> None:
         )
 
 
-def command(checkpoint: Path, target: Path, shape: Shape, precision: str, scratch: Path) -> list[str]:
-    """Return the call that compiles a checkpoint: texts without padding, fused attention where it can be had."""
-    flags = {
-        "checkpoint_dir": str(checkpoint),
-        "output_dir": str(target),
-        "max_batch_size": str(shape.max_batch_size),
-        # Its own value is the number of positions, of which RoBERTa's models use two less.
-        "max_input_len": str(shape.max_input_length),
-        "bert_attention_plugin": precision,
-        "remove_input_padding": "enable",
-        "context_fmha": "enable" if precision == "float16" else "disable",
-        # Its own place is the working folder, which may be read-only.
-        "output_timing_cache": str(scratch / "timing.cache"),
-        "log_level": "info",
-    }
-    return [BUILD_COMMAND, *(part for name, value in flags.items() for part in (f"--{name}", value))]
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """What a plan is made for."""
+
+    shape: Shape
+    precision: str
+    timings: bytes = b""
 
 
-def make_plan(model: Path, description: ModelDescription, shape: Shape, precision: str, scratch: Path) -> Path:
-    """Return a folder below `scratch` that an engine is loaded from, without references and tokenizer."""
+def make_plan(model: Path, description: ModelDescription, wish: Wish, scratch: Path) -> Path:
+    """Return a folder below `scratch` that an engine is loaded from, without references and tokenizer.
+
+    What was measured for it is in `TIMINGS` beside it.
+    """
     from embedplane_server.builders.tensorrt_llm_checkpoint import write_checkpoint  # noqa: PLC0415 -- torch, by need
 
-    place = scratch / precision
+    shape, precision, place = wish.shape, wish.precision, scratch / wish.precision
     checkpoint, built, target = place / "checkpoint", place / "built", place / "engine"
     for folder in (checkpoint, built, target):
         folder.mkdir(parents=True)
     chain = read_chain(model)
     padding_id = write_checkpoint(model / chain.transformer.path, checkpoint, precision)
-    _run(command(checkpoint, built, shape, precision, place), place)
+    plain = command(checkpoint, built, shape, precision, place)
+    run_tuned_or_plain(tuned(plain, shape, wish.timings, place), plain, place)
     if not (built / PLAN).is_file():
         raise PermanentError(PermanentReason.BACKEND_CHANGED, f"{BUILD_COMMAND} ended well, but wrote no {PLAN}.")
     shutil.move(built / PLAN, target / PLAN)
@@ -99,16 +86,17 @@ def make_plan(model: Path, description: ModelDescription, shape: Shape, precisio
 class TensorRtLlmBuilder:
     """A `BackendBuilder` for the GPU of this machine; how an engine is opened is the image's way, or a test's."""
 
-    machine: Machine
+    machine: GpuMachine
     batch_tokens: int
     open_engine: Open = open_plan
     export_format: ExportFormat = "onnx"
     reads_model: bool = True
-    _scratch: TemporaryDirectory[str] = field(
-        default_factory=lambda: TemporaryDirectory(prefix="embedplane-tensorrt-llm-")
-    )
+    _scratch: Path = field(default_factory=lambda: Path(mkdtemp(prefix="embedplane-tensorrt-llm-")))
     _plan: Path = Path()
     _timings: bytes = b""
+
+    def __post_init__(self) -> None:
+        finalize(self, shutil.rmtree, self._scratch, ignore_errors=True)
 
     @property
     def timings(self) -> bytes | None:
@@ -126,12 +114,17 @@ class TensorRtLlmBuilder:
         return (wanted,)
 
     def compile(self, made_of: Ingredients, precision: str) -> Engine:
-        """Build a plan and open it."""
+        """Build a plan and open it; kernels that were measured before need no measuring again."""
         assert made_of.model is not None
         need_exactness(made_of.model)
-        shape = shape_for(self.batch_tokens, made_of.description.max_sequence_length)
-        self._plan = make_plan(made_of.model, made_of.description, shape, precision, Path(self._scratch.name))
+        wish = Wish(self._shape(made_of), precision, self._timings or made_of.timings)
+        self._plan = make_plan(made_of.model, made_of.description, wish, self._scratch)
+        if (measured := self._plan.with_name(TIMINGS)).is_file():
+            self._timings = measured.read_bytes()
         return self.open_engine(self._plan)
+
+    def _shape(self, made_of: Ingredients) -> Shape:
+        return shape_for(self.batch_tokens, made_of.description.max_sequence_length)
 
     def measure(self, engine: Engine, window: int) -> Benchmark:
         """Measure the speed at the token budget that the plan was tuned for."""
@@ -146,28 +139,8 @@ class TensorRtLlmBuilder:
 def tensorrt_llm_builder(wanted: Gpu | None, batch_tokens: int | None) -> TensorRtLlmBuilder:
     """Return the builder for this machine's GPU; the library's API and the GPU are looked at before any work."""
     check_api()
+    check_tensorrt(load_library())
+    load_library("cuda.bindings.runtime")
     machine = gpu_machine()
     need_gpu(machine, wanted)
     return TensorRtLlmBuilder(machine, batch_tokens or USUAL_BATCH_TOKENS)
-
-
-def _run(call: list[str], scratch: Path) -> None:
-    log = scratch / "build.log"
-    with log.open("wb") as told:
-        done = subprocess.run(  # noqa: S603 -- a command of the image, without a shell
-            call, cwd=scratch, stdout=told, stderr=subprocess.STDOUT, check=False, env=os.environ.copy()
-        )
-    if done.returncode:
-        raise _failure(done.returncode, log.read_text(encoding="utf-8", errors="replace"))
-
-
-def _failure(code: int, told: str) -> PermanentError:
-    lines = [line.strip() for line in told.splitlines() if line.strip()]
-    words = " | ".join(lines[-_TOLD_LINES:])[:600] or "it printed nothing"
-    if "out of memory" in told.lower() or "OutOfMemory" in told:
-        return PermanentError(
-            PermanentReason.OUT_OF_MEMORY,
-            f"{BUILD_COMMAND} ran out of the GPU's memory: {words}. Lower engine.maxBatchTokens, or give the build a "
-            "GPU of its own.",
-        )
-    return unsupported_model(f"{BUILD_COMMAND} ended with {code}: {words}. Set engine.backend: tensorrt.")

@@ -1,6 +1,7 @@
 """The TensorRT-LLM engine: texts without any padding through the encoder, then pooling and the rest with torch.
 
-A session has one context, so batches run one after the other. One that is larger than the engine was built for is cut.
+Batches run one after the other; one that is larger than the engine was built for is cut. A lone text takes kernels that
+were chosen for lone texts.
 """
 
 import json
@@ -15,6 +16,7 @@ import numpy as np
 from embedplane_server.engines.base import Batch, Vectors
 from embedplane_server.engines.packed_inputs import PackedInputs, packed_inputs, segments
 from embedplane_server.engines.tail import TailRunner, load_tail
+from embedplane_server.engines.tensorrt_llm_contexts import lone_context
 from embedplane_server.errors import EngineError
 
 PLAN = "rank0.engine"
@@ -51,6 +53,7 @@ class TensorRtLlmEngine:
         self._dimensions = tail.dimensions(self._encoder.width)
         self._tail = TailRunner(tail, library.arrays)
         self._session = _session(library, folder / PLAN)
+        self._lone = lone_context(self._session, library)
         self._turn = Lock()
 
     @property
@@ -93,12 +96,21 @@ class TensorRtLlmEngine:
     def _states(self, inputs: PackedInputs) -> Any:  # noqa: ANN401 -- a tensor of torch
         library = self._library
         tensors = {name: library.arrays.put(array) for name, array in inputs.as_tensors().items()}
+        context = self._context(inputs)
         told = [library.tensor_info(name, library.int32, tuple(tensor.shape)) for name, tensor in tensors.items()]
-        outputs = {each.name: library.empty(tuple(each.shape), each.dtype) for each in self._session.infer_shapes(told)}
-        if not self._session.run(tensors, outputs, library.stream.handle):
+        shapes = self._session.infer_shapes(told, context)
+        outputs = {each.name: library.empty(tuple(each.shape), each.dtype) for each in shapes}
+        if not self._session.run(tensors, outputs, library.stream.handle, context):
             raise EngineError("TensorRT-LLM did not take the batch; its own log says why.")
         library.stream.wait()  # until here the inputs are read
         return outputs[STATES]
+
+    def _context(self, inputs: PackedInputs) -> Any:  # noqa: ANN401 -- an object of TensorRT
+        """Return the context that suits a batch; None is the session's own."""
+        lone = self._lone
+        if lone is None or len(inputs.input_lengths) > 1 or len(inputs.input_ids) > lone.most_tokens:
+            return None
+        return lone.context
 
     def warm_up(self) -> None:
         """Run a lone short text and a full batch, so that the first requests find memory and kernels ready."""
@@ -108,6 +120,7 @@ class TensorRtLlmEngine:
 
     def close(self) -> None:
         """Drop the session, which frees the device's memory."""
+        del self._lone
         del self._session
         del self._tail
 

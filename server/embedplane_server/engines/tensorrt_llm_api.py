@@ -19,15 +19,19 @@ BUILD_COMMAND = "trtllm-build"
 
 SIGNATURES = {
     "tensorrt_llm.models:BertModel.from_hugging_face": ("hf_model_or_dir", "dtype"),
+    "tensorrt_llm.models:BertModel.prepare_inputs": ("max_batch_size", "max_input_len"),
     "tensorrt_llm.models:BertModel.save_checkpoint": ("output_dir", "save_config"),
     "tensorrt_llm.models:RobertaModel.from_hugging_face": ("hf_model_or_dir", "dtype"),
     "tensorrt_llm.runtime:Session.from_serialized_engine": ("engine",),
-    "tensorrt_llm.runtime:Session.infer_shapes": ("inputs",),
-    "tensorrt_llm.runtime:Session.run": ("inputs", "outputs", "stream"),
+    "tensorrt_llm.functional:DimRange": ("shape", "names"),
+    "tensorrt_llm.runtime:Session.infer_shapes": ("inputs", "context"),
+    "tensorrt_llm.runtime:Session.run": ("inputs", "outputs", "stream", "context"),
     "tensorrt_llm.runtime:TensorInfo": ("name", "dtype", "shape"),
     "tensorrt_llm._utils:trt_dtype_to_torch": ("dtype",),
 }
 """Parameters that are given, in the order in which they are declared; others have to have defaults."""
+
+PROPERTIES = ("tensorrt_llm.runtime:Session.engine",)
 
 FLAGS = (
     "--checkpoint_dir",
@@ -37,6 +41,9 @@ FLAGS = (
     "--bert_attention_plugin",
     "--remove_input_padding",
     "--context_fmha",
+    "--model_cls_file",
+    "--model_cls_name",
+    "--input_timing_cache",
     "--output_timing_cache",
     "--log_level",
 )
@@ -58,7 +65,8 @@ def check_api(help_text: Callable[[], str] | None = None) -> None:
 
 def changed_signatures() -> list[str]:
     """Say for each name that cannot be called as listed what it is instead."""
-    return [problem for path, given in SIGNATURES.items() if (problem := _problem(path, given))]
+    listed = (*SIGNATURES.items(), *((path, None) for path in PROPERTIES))
+    return [problem for path, given in listed if (problem := _problem(path, given))]
 
 
 def missing_flags(help_text: str) -> list[str]:
@@ -82,7 +90,7 @@ def build_help() -> str:
     return done.stdout + done.stderr
 
 
-def _problem(path: str, given: Sequence[str]) -> str | None:
+def _problem(path: str, given: Sequence[str] | None) -> str | None:
     module, _, name = path.partition(":")
     try:
         found: Any = importlib.import_module(module)
@@ -90,6 +98,8 @@ def _problem(path: str, given: Sequence[str]) -> str | None:
             found = getattr(found, part)
     except (ImportError, AttributeError) as error:
         return f"{name} is missing ({error})"
+    if given is None:
+        return None if isinstance(found, property) else f"{name} is no property"
     parameters = [each for each in inspect.signature(found).parameters.values() if each.name != "self"]
     named = [each.name for each in parameters]
     if [name for name in named if name in given] != list(given):

@@ -32,12 +32,18 @@ class Library:
     tensor_info: Any
     int32: Any
     """TensorRT's own word for the type."""
+    user_managed: Any
+    """TensorRT's word for a context that gets its memory from us."""
     torch_type: Callable[[Any], torch.dtype]
     arrays: TorchArrays
     stream: Stream
 
     def empty(self, shape: tuple[int, ...], dtype: Any) -> torch.Tensor:  # noqa: ANN401 -- TensorRT's own types
         return torch.empty(shape, dtype=self.torch_type(dtype), device=self.arrays.device)
+
+    def memory(self, size: int) -> torch.Tensor:
+        """Return so many bytes of the device; torch keeps them until the tensor is gone."""
+        return torch.empty(size, dtype=torch.uint8, device=self.arrays.device)
 
     def without_gradients(self) -> AbstractContextManager[None]:
         """Keep torch from remembering what it computes."""
@@ -72,6 +78,7 @@ def load_library(device: str = "cuda", stream: Stream | None = None) -> Library:
         session=runtime.Session,
         tensor_info=runtime.TensorInfo,
         int32=trt.DataType.INT32,
+        user_managed=trt.ExecutionContextAllocationStrategy.USER_MANAGED,
         torch_type=utilities.trt_dtype_to_torch,
         arrays=TorchArrays(device),
         stream=stream or CudaStream(),

@@ -39,14 +39,20 @@ def test_a_method_that_is_gone_is_named(runtime, monkeypatch):
     )
 
 
+def test_a_property_that_is_something_else_is_named(runtime, monkeypatch):
+    monkeypatch.setattr(runtime.Session, "engine", lambda self: None)
+
+    assert "Session.engine is no property" in refused()
+
+
 def test_a_parameter_of_another_name_is_named(runtime, monkeypatch):
     monkeypatch.setattr(runtime.Session, "run", lambda self, feeds, outputs, stream, context=None: True)
 
-    assert "run takes (feeds, outputs, stream, context), not (inputs, outputs, stream)" in refused()
+    assert "run takes (feeds, outputs, stream, context), not (inputs, outputs, stream, context)" in refused()
 
 
 def test_a_parameter_that_has_become_necessary_is_named(runtime, monkeypatch):
-    monkeypatch.setattr(runtime.Session, "infer_shapes", lambda self, inputs, profile: [])
+    monkeypatch.setattr(runtime.Session, "infer_shapes", lambda self, inputs, context, profile: [])
 
     assert "Session.infer_shapes also needs profile" in refused()
 

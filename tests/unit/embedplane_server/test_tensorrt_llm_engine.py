@@ -4,24 +4,28 @@ import asyncio
 import io
 import random
 import shutil
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from embedplane_server.builders import step
+from embedplane_server.builders import step, tensorrt_llm_command
+from embedplane_server.builders.backend import Ingredients
 from embedplane_server.builders.gpu import GpuMachine
 from embedplane_server.builders.manifest import read_manifest
-from embedplane_server.builders.tensorrt_llm import USUAL_BATCH_TOKENS, TensorRtLlmBuilder, command, shape_for
-from embedplane_server.engines import tensorrt_llm
+from embedplane_server.builders.tensorrt_llm import USUAL_BATCH_TOKENS, TensorRtLlmBuilder
+from embedplane_server.builders.tensorrt_llm_command import command, shape_for
+from embedplane_server.engines import load, tensorrt_llm
 from embedplane_server.engines.base import Batch
 from embedplane_server.engines.load import load_engine
 from embedplane_server.engines.tensorrt_llm import PLAN, TensorRtLlmEngine, load_encoder
 from embedplane_server.errors import EngineError, EngineIncompatible, StepError
+from embedplane_server.export.manifest import need_export
 from embedplane_server.progress import Progress
 from embedplane_server.settings import BuildSettings, EngineSettings, ExportSettings, FetchSettings, Gpu, Source
 from embedplane_server.store import open_store
+from embedplane_server.store.timing import keep_timings, read_timings, timings_of
 from tests.support.fake_engine import engine_manifest
 from tests.support.reference import cosines
 from tests.support.small_encoders import save_encoder
@@ -31,6 +35,7 @@ pytestmark = pytest.mark.model
 
 L4 = Gpu(name="NVIDIA L4", compute_capability="8.9")
 DESCRIPTION = engine_manifest().description
+TIMINGS = timings_of("tensorrt-llm-1.2.1", "nvidia-l4-sm89")
 MACHINE = GpuMachine("x86-64", "NVIDIA L4", "8.9", "580.95.05")
 
 
@@ -62,9 +67,16 @@ class Steps:
         settings = ExportSettings(store=self.store, model_digest=fetched.digest, format="onnx")
         return asyncio.run(export(settings, progress)).export_key
 
-    def build(self, export_key: str, **options):
+    def builder(self, batch_tokens: int = USUAL_BATCH_TOKENS) -> TensorRtLlmBuilder:
+        return TensorRtLlmBuilder(MACHINE, batch_tokens, on_cpu)
+
+    def ingredients(self, export_key: str, timings: bytes = b"") -> Ingredients:
+        found = asyncio.run(need_export(open_store(self.store), export_key))
+        return Ingredients(found.directory, found.about.description, self.folder, timings)
+
+    def build(self, export_key: str, builder: TensorRtLlmBuilder | None = None, **options):
         settings = BuildSettings(store=self.store, export_key=export_key, engine=self.engine, threads=1, **options)
-        builder = TensorRtLlmBuilder(MACHINE, settings.max_batch_tokens or USUAL_BATCH_TOKENS, on_cpu)
+        builder = builder or self.builder(settings.max_batch_tokens or USUAL_BATCH_TOKENS)
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(step, "backend_builder", lambda _: builder)
             return asyncio.run(step.build(settings, Progress(io.StringIO())))
@@ -160,12 +172,76 @@ def test_a_server_loads_it_by_its_manifest(served):
     assert load_engine(served, threads=1).embed(Batch(token_ids([3, 64]))).shape == (2, 32)
 
 
-def test_a_plan_of_another_gpu_is_to_be_built_again(served):
+def test_a_plan_of_another_gpu_is_to_be_built_again(served, monkeypatch):
     (served / PLAN).write_bytes(b"another GPU's")
+    monkeypatch.setattr(load, "this_machine", lambda: MACHINE)
 
     with pytest.raises(EngineIncompatible, match="built for another GPU or another release") as caught:
         load_engine(served, threads=1)
-    assert caught.value.about["engine"] == read_manifest(served).key
+    assert caught.value.about == {"engine": read_manifest(served).key, "machine": MACHINE.variant}
+
+
+def test_a_lone_text_has_kernels_of_its_own(built):
+    result, steps = built
+    engine = on_cpu(steps.directory(result.key, result.variant))
+    short, long, several = token_ids([5]), token_ids([64]), token_ids([5, 6])
+    lone, batches = engine._lone.context, engine._session.context
+
+    vectors = [engine.embed(Batch(short)), engine.embed(Batch(long)), engine.embed(Batch(several))]
+
+    assert (lone.runs, batches.runs) == (2, 1)
+    assert engine._lone.most_tokens == 64
+    assert lone.given == engine._session.engine.get_device_memory_size_for_profile_v2(1)
+    together = engine.embed(Batch([*short, *long, *several]))
+    assert cosines(np.concatenate(vectors), together).min() > 0.99999
+
+
+def test_a_text_that_is_too_long_for_the_kernels_of_lone_ones_runs_as_a_batch(built):
+    result, steps = built
+    engine = on_cpu(steps.directory(result.key, result.variant))
+    engine._lone = replace(engine._lone, most_tokens=10)
+
+    engine.embed(Batch(token_ids([11])))
+
+    assert (engine._lone.context.runs, engine._session.context.runs) == (0, 1)
+
+
+def test_what_one_build_measures_the_next_one_knows(built, exported):
+    result, steps = built
+    known = asyncio.run(read_timings(open_store(steps.store), TIMINGS))
+    assert read_manifest(steps.directory(result.key, result.variant)).timings == TIMINGS
+    builder = steps.builder(512)
+
+    builder.compile(steps.ingredients(exported[1], known), "float32").close()
+
+    assert known.startswith(b"timing+")
+    assert builder.timings == known + b"+"
+
+
+@pytest.mark.parametrize("useless", [b"another GPU's kernels", b"no kernels at all"])
+def test_measurements_that_are_of_no_use_end_no_build(exported, library, useless):
+    steps, key = exported
+    asyncio.run(keep_timings(open_store(steps.store), TIMINGS, useless))
+    builder = steps.builder(256)
+
+    engine = builder.compile(steps.ingredients(key, useless), "float16")
+
+    assert builder.timings == b"timing+"
+    assert engine.embed(Batch(token_ids([3]))).shape == (1, 32)
+
+
+def test_a_release_that_builds_models_otherwise_builds_a_plain_plan(exported, library, monkeypatch, tmp_path, caplog):
+    steps, key = exported
+    other = tmp_path / "other.py"
+    other.write_text("from tensorrt_llm.of_another_release import BertModel\n")
+    monkeypatch.setattr(tensorrt_llm_command, "tuned_encoder_file", lambda: other)
+
+    engine = steps.builder(256).compile(steps.ingredients(key), "float16")
+
+    assert "built without ranges of shapes" in caplog.text
+    assert "of_another_release" in caplog.text
+    assert engine._lone is None
+    assert engine.embed(Batch(token_ids([3]))).shape == (1, 32)
 
 
 def test_an_encoder_that_it_would_compute_wrongly_is_refused_before_any_work(tmp_path, library):
@@ -191,10 +267,27 @@ def test_a_gpu_without_memory_for_the_build_is_told_so(exported, library):
     assert caught.value.reason == "OutOfMemory"
 
 
-def test_the_plan_is_tuned_for_the_token_budget():
-    assert shape_for(USUAL_BATCH_TOKENS, 512).max_batch_size * 512 == 2 * 16_384
-    assert shape_for(USUAL_BATCH_TOKENS, 8192).max_batch_size == 8
-    assert shape_for(1_000_000, 128).max_batch_size == 512
+@pytest.mark.parametrize(
+    ("budget", "window", "texts", "usual"),
+    [
+        (USUAL_BATCH_TOKENS, 512, 64, 16_384),
+        (USUAL_BATCH_TOKENS, 8192, 8, 16_384),
+        (1_000_000, 128, 512, 65_536),
+        (100, 256, 8, 100),
+    ],
+)
+def test_the_plan_is_tuned_for_the_token_budget(budget, window, texts, usual):
+    shape = shape_for(budget, window)
+    batches, lone = shape.profiles
+
+    assert batches["batch_size"][2] == texts
+    assert batches["num_tokens"] == (1, usual, texts * window)
+    assert batches["max_input_length"][2] == window
+    assert lone == {
+        "batch_size": (1, 1, 1),
+        "num_tokens": (1, 32, min(window, 512)),
+        "max_input_length": (1, 32, min(window, 512)),
+    }
 
 
 def test_the_command_names_every_size_and_writes_in_its_scratch(tmp_path):

@@ -1,4 +1,4 @@
-"""The one name of TensorRT that TensorRT-LLM's engines are called with."""
+"""The names of TensorRT that TensorRT-LLM's engines are called with."""
 
 from enum import Enum
 
@@ -9,3 +9,9 @@ class DataType(Enum):
     FLOAT = 0
     HALF = 1
     INT32 = 3
+
+
+class ExecutionContextAllocationStrategy(Enum):
+    STATIC = 0
+    ON_PROFILE_CHANGE = 1
+    USER_MANAGED = 2

@@ -1,11 +1,14 @@
 """BertModel, which is RobertaModel too: from a model of transformers to a checkpoint."""
 
 import json
+from collections import OrderedDict
 from pathlib import Path
 
+import tensorrt as trt
 import torch
 import transformers
 from safetensors.torch import save_file
+from tensorrt_llm.functional import Tensor
 
 
 class BertModel:
@@ -41,6 +44,27 @@ class BertModel:
             if not name.startswith("pooler.")
         }
         return cls(config, weights)
+
+    def prepare_inputs(self, max_batch_size, max_input_len, **kwargs):
+        """One profile for inputs without padding, whose usual shape is half of the largest."""
+        most = {"batch_size": max_batch_size, "max_input_length": max_input_len}
+        most["num_tokens"] = max_batch_size * max_input_len
+        dimensions = {
+            "input_ids": "num_tokens",
+            "input_lengths": "batch_size",
+            "token_type_ids": "num_tokens",
+            "position_ids": "num_tokens",
+            "max_input_length": "max_input_length",
+        }
+        return {
+            name: Tensor(
+                name=name,
+                dtype=trt.DataType.INT32,
+                shape=[-1],
+                dim_range=OrderedDict([(dimension, [[1, (most[dimension] + 1) // 2, most[dimension]]])]),
+            )
+            for name, dimension in dimensions.items()
+        }
 
     def save_checkpoint(self, output_dir, save_config=True):
         folder = Path(output_dir)
