@@ -40,6 +40,7 @@ class PermanentReason(StrEnum):
     BACKEND_UNAVAILABLE = "BackendUnavailable"
     BACKEND_CHANGED = "BackendChanged"
     DRIVER_TOO_OLD = "DriverTooOld"
+    GPU_TOO_SMALL = "GpuTooSmall"
     OUT_OF_MEMORY = "OutOfMemory"
 
 
@@ -52,6 +53,7 @@ class TransientReason(StrEnum):
     MODEL_MISSING = "ModelMissing"
     EXPORT_MISSING = "ExportMissing"
     ENDPOINT_UNAVAILABLE = "EndpointUnavailable"
+    GPU_BUSY = "GpuBusy"
     MODEL_CORRUPT = "ModelCorrupt"
     EXPORT_CORRUPT = "ExportCorrupt"
     TEXTS_CHANGED = "TextsChanged"

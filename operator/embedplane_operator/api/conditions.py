@@ -123,6 +123,7 @@ class JobReason(StrEnum):
     BACKEND_UNAVAILABLE = "BackendUnavailable"
     BACKEND_CHANGED = "BackendChanged"  # the image's engine library is another release than Embedplane was written for
     DRIVER_TOO_OLD = "DriverTooOld"  # the node's GPU driver is older than the profile's minimumDriver
+    GPU_TOO_SMALL = "GpuTooSmall"  # the GPU has less memory than the engine needs at the least
     OUT_OF_MEMORY = "OutOfMemory"
     HUB_UNAVAILABLE = "HubUnavailable"  # the hub or the bucket does not answer; transient from here on
     DIGEST_MISMATCH = "DigestMismatch"
@@ -131,6 +132,7 @@ class JobReason(StrEnum):
     EXPORT_MISSING = "ExportMissing"  # the build found no export in the store: it is made again
     MODEL_CORRUPT = "ModelCorrupt"  # the export found the model damaged: it was set aside and is fetched again
     EXPORT_CORRUPT = "ExportCorrupt"  # the build found the export damaged: it was set aside and is made again
+    GPU_BUSY = "GpuBusy"  # others hold so much of the GPU's memory that the engine does not fit beside them now
     TEXTS_CHANGED = "TextsChanged"  # the ConfigMap changed while the export started: its present texts are next
     INTERRUPTED = "Interrupted"  # the pod was told to end before it was done
     INTERNAL_ERROR = "InternalError"

@@ -49,6 +49,9 @@ class BackendBuilder(Protocol):
     def precisions(self, wanted: Precision, description: ModelDescription) -> tuple[str, ...]:
         """Return the precisions to try for a model, the fastest first that promises its vectors."""
         ...
+
+    def need_room(self, made_of: Ingredients, precision: str) -> None:
+        """Refuse to begin where the machine has too little memory for such an engine."""
         ...
 
     def compile(self, made_of: Ingredients, precision: str) -> Engine:

@@ -203,6 +203,7 @@ def _nearest_of_fastest(order: Order, material: Material, progress: Progress) ->
     """Return the first engine that meets the automatic floor, the fastest precision first, else the last one."""
     references = material.proof.references
     candidates = order.builder.precisions(order.settings.engine.precision, material.made_of.description)
+    order.builder.need_room(material.made_of, candidates[0])
     for precision in candidates:
         progress.say(f"compiling in {precision} and comparing {len(references.token_ids)} texts with the reference")
         engine = order.builder.compile(material.made_of, precision)

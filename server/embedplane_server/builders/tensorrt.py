@@ -14,6 +14,7 @@ from typing import Any
 from embedplane_server.builders.backend import Ingredients
 from embedplane_server.builders.benchmark import Benchmark, measure_speed_at
 from embedplane_server.builders.gpu import GpuMachine, gpu_machine, need_gpu
+from embedplane_server.builders.gpu_room import Ask, gpu_memory, least_need, need_room
 from embedplane_server.builders.onnx_precision import LOW, lower
 from embedplane_server.engines.base import Engine
 from embedplane_server.engines.device import Device
@@ -99,6 +100,7 @@ class TensorRtBuilder:
     machine: GpuMachine
     new_device: Callable[[], Device]
     configure: Configure = lambda _: None
+    memory: Ask = gpu_memory
     export_format: ExportFormat = "onnx"
     reads_model: bool = False
     _plan: Plan = field(default_factory=lambda: Plan(b"", b""))
@@ -124,6 +126,10 @@ class TensorRtBuilder:
         if description.weights_type == "bfloat16":
             return ("bfloat16", "float16", "float32")
         return ("float16", "bfloat16", "float32")
+
+    def need_room(self, made_of: Ingredients, precision: str) -> None:
+        """Refuse a GPU whose memory does not hold the weights and the largest rectangle."""
+        need_room(self.machine.name, self.memory(), least_need(made_of, precision, CAPACITY), precision)
 
     def compile(self, made_of: Ingredients, precision: str) -> Engine:
         """Build a plan and load it; kernels that were measured for the precision before need no measuring again."""

@@ -10,6 +10,7 @@ from weakref import finalize
 from embedplane_server.builders.backend import Ingredients
 from embedplane_server.builders.benchmark import Benchmark, measure_speed_at
 from embedplane_server.builders.gpu import GpuMachine, gpu_machine, need_gpu
+from embedplane_server.builders.gpu_room import Ask, gpu_memory, least_need, need_room
 from embedplane_server.builders.tail import read_tail
 from embedplane_server.builders.tensorrt_llm_command import (
     TIMINGS,
@@ -91,6 +92,7 @@ class TensorRtLlmBuilder:
     open_engine: Open = open_plan
     export_format: ExportFormat = "onnx"
     reads_model: bool = True
+    memory: Ask = gpu_memory
     _scratch: Path = field(default_factory=lambda: Path(mkdtemp(prefix="embedplane-tensorrt-llm-")))
     _plan: Path = Path()
     _timings: bytes = b""
@@ -112,6 +114,11 @@ class TensorRtLlmBuilder:
                 "engine.backend: tensorrt."
             )
         return (wanted,)
+
+    def need_room(self, made_of: Ingredients, precision: str) -> None:
+        """Refuse a GPU whose memory does not hold the weights and the largest batch."""
+        tokens = self._shape(made_of).most_tokens
+        need_room(self.machine.name, self.memory(), least_need(made_of, precision, tokens), precision)
 
     def compile(self, made_of: Ingredients, precision: str) -> Engine:
         """Build a plan and open it; kernels that were measured before need no measuring again."""

@@ -77,6 +77,13 @@ class CudaDevice:
             runtime.cudaFreeHost(address)
 
 
+def memory() -> tuple[int, int]:
+    """Return how many bytes of the device are free, and how many it has; of a slice, the slice's."""
+    error, free, total = runtime.cudaMemGetInfo()
+    _done((error,))
+    return int(free), int(total)
+
+
 def _done(answer: tuple[Any, ...]) -> Any:  # noqa: ANN401 -- a handle, an address or nothing
     """Return what a call gives beside its error code."""
     error, *found = answer

@@ -16,12 +16,13 @@ import pytest
 from embedplane_server.builders import tensorrt
 from embedplane_server.builders.backend import Ingredients
 from embedplane_server.builders.gpu import GpuMachine
+from embedplane_server.builders.gpu_room import GpuMemory
 from embedplane_server.builders.manifest import engine_entry, find_engine, read_manifest
 from embedplane_server.builders.step import build
 from embedplane_server.builders.tensorrt import TensorRtBuilder, need_driver
 from embedplane_server.engines.tensorrt import PLAN
 from embedplane_server.engines.tensorrt_shapes import CAPACITY, profiles_for
-from embedplane_server.errors import EngineError, PermanentError, PermanentReason
+from embedplane_server.errors import EngineError, PermanentError, PermanentReason, TransientError
 from embedplane_server.export.manifest import ONNX_GRAPH, REFERENCES, TOKENIZER, need_export
 from embedplane_server.fetch import fetch
 from embedplane_server.model import ModelDescription
@@ -60,7 +61,7 @@ class Workshop:
     graph: Path
     description: ModelDescription
 
-    def builder(self, machine: GpuMachine) -> TensorRtBuilder:
+    def builder(self, machine: GpuMachine, memory: GpuMemory | None = None) -> TensorRtBuilder:
         """Return the builder of a GPU image, over TensorRT-RTX and ONNX Runtime."""
         import tensorrt_rtx_bindings as rtx  # noqa: PLC0415 -- loads a library of 300 MB
 
@@ -81,12 +82,18 @@ class Workshop:
             config.num_compute_capabilities = 1
             config.set_compute_capability(rtx.ComputeCapability.SM89, 0)
 
-        return TensorRtBuilder(trt, machine, lambda: device, for_an_l4)
+        return TensorRtBuilder(trt, machine, lambda: device, for_an_l4, lambda: memory)
 
-    def build(self, monkeypatch: pytest.MonkeyPatch, machine: GpuMachine = L4, **engine: Any):
+    def build(
+        self,
+        monkeypatch: pytest.MonkeyPatch,
+        machine: GpuMachine = L4,
+        memory: GpuMemory | None = None,
+        **engine: Any,
+    ):
         """Run the build step as in the GPU image; return what it reports and what it says meanwhile."""
         monkeypatch.setattr("embedplane_server.builders.step.backend_version", lambda _: VERSION)
-        monkeypatch.setattr("embedplane_server.builders.step.backend_builder", lambda _: self.builder(machine))
+        monkeypatch.setattr("embedplane_server.builders.step.backend_builder", lambda _: self.builder(machine, memory))
         told = io.StringIO()
         settings = BuildSettings(
             store=self.store, export_key=self.export_key, engine=ENGINE.model_copy(update=engine), threads=1
@@ -210,6 +217,20 @@ def test_a_build_that_does_not_meet_the_floor_leaves_what_it_measured(workshop, 
 
 def refuse(*_: object) -> None:
     raise PermanentError(PermanentReason.CONFORMANCE_FAILED, "too far off")
+
+
+def test_a_gpu_without_room_is_refused_before_anything_is_compiled(workshop, monkeypatch):
+    size = sum(file.stat().st_size for file in workshop.graph.parent.glob("model.onnx*"))
+    small = GpuMemory(size // 2, size // 2)
+    machine = GpuMachine("x86-64", "NVIDIA L4", "8.9", "545.1")
+    monkeypatch.setattr(tensorrt, "build_plan", None)
+
+    with pytest.raises(PermanentError, match=r"NVIDIA L4 has .* in float16 needs at least") as caught:
+        workshop.build(monkeypatch, machine, memory=small)
+    assert caught.value.reason == "GpuTooSmall"
+    with pytest.raises(TransientError) as caught:
+        workshop.build(monkeypatch, machine, memory=GpuMemory(small.free, 24 * 2**30))
+    assert caught.value.reason == "GpuBusy"
 
 
 class Refusing(NumpyDevice):
