@@ -50,6 +50,10 @@ class BackendBuilder(Protocol):
         """Return the precisions to try for a model, the fastest first that promises its vectors."""
         ...
 
+    def refusal(self, engine: Path) -> str | None:
+        """Say why the library does not load an engine that was built for such machines; None: it does."""
+        ...
+
     def need_room(self, made_of: Ingredients, precision: str) -> None:
         """Refuse to begin where the machine has too little memory for such an engine."""
         ...

@@ -52,6 +52,10 @@ class OpenVinoBuilder:
         """Return those that the CPU has."""
         return precisions(wanted, self.machine)
 
+    def refusal(self, engine: Path) -> str | None:
+        """Nothing refuses a graph: it is compiled at each start."""
+        return None
+
     def need_room(self, made_of: Ingredients, precision: str) -> None:
         """Nothing to look at: the container's limit is the user's, and its end names the field to raise."""
 

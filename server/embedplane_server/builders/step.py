@@ -84,7 +84,7 @@ async def build(settings: BuildSettings, progress: Progress) -> BuildResult:
             f"{builder.export_format}."
         )
     order = Order(settings, export, builder, library)
-    manifest = await _published(store, order)
+    manifest = await _published(store, order, progress)
     if manifest is None:
         proof = await _proof(store, order, found.directory)
         model = (await need_model(store, export.model_digest)).directory if builder.reads_model else None
@@ -114,14 +114,24 @@ def hold_to_floor(precision: str, conformance: ConformanceResult, floor: float, 
     )
 
 
-async def _published(store: Store, order: Order) -> EngineManifest | None:
-    """Return a variant that is as good here as a new one, if the store has it intact; a damaged one is set aside."""
+async def _published(store: Store, order: Order, progress: Progress) -> EngineManifest | None:
+    """Return a variant that is as good here as a new one, if the store has it intact and the library loads it.
+
+    One that is damaged, or that is this machine's own and refused, is set aside.
+    """
     machine = order.builder.machine
     names = await store.names(f"engines/{order.key}")
     others = [name for name in names if name != machine.variant and machine.is_served_by(name)]
     for variant in (machine.variant, *others):
-        if (found := await store.find_intact(engine_entry(order.key, variant), EngineManifest)) is not None:
+        name = engine_entry(order.key, variant)
+        found = await store.find_intact(name, EngineManifest)
+        if found is None:
+            continue
+        if (refusal := await asyncio.to_thread(order.builder.refusal, found.directory)) is None:
             return found.about
+        progress.say(f"{name} is in the store, but is not loaded here: {refusal}")
+        if variant == machine.variant:  # the place is needed for the one that is built now
+            await store.set_aside(name, f"it is not loaded where it belongs: {refusal}")
     return None
 
 

@@ -3,6 +3,7 @@
 The library comes in as an argument, so that tests build with TensorRT-RTX, which needs no GPU, by the same code.
 """
 
+import logging
 import shutil
 import tempfile
 from collections.abc import Callable
@@ -26,6 +27,8 @@ from embedplane_server.errors import EngineError, PermanentError, PermanentReaso
 from embedplane_server.export.manifest import ONNX_GRAPH, REFERENCES, TOKENIZER
 from embedplane_server.model import ModelDescription
 from embedplane_server.settings import ExportFormat, Gpu, Precision
+
+logger = logging.getLogger(__name__)
 
 Configure = Callable[[Any], None]
 
@@ -108,6 +111,16 @@ class TensorRtBuilder:
     @property
     def timings(self) -> bytes | None:
         return self._plan.timing_cache
+
+    def refusal(self, engine: Path) -> str | None:
+        """Try to load a plan; a device that has no room for it now is no reason to build another."""
+        try:
+            TensorRtEngine(self.trt, (engine / PLAN).read_bytes(), self.new_device()).close()
+        except UnusablePlanError as error:
+            return str(error)
+        except EngineError as error:
+            logger.warning("whether %s can be loaded was not to be told: %s", PLAN, error)
+        return None
 
     def precisions(self, wanted: Precision, description: ModelDescription) -> tuple[str, ...]:
         """Return those that the GPU has; in float16 large activations overflow, so bfloat16 comes next.

@@ -26,7 +26,7 @@ from embedplane_server.engines.tensorrt_api import check_api as check_tensorrt
 from embedplane_server.engines.tensorrt_library import load_library
 from embedplane_server.engines.tensorrt_llm import PLAN, Encoder, TensorRtLlmEngine, open_plan
 from embedplane_server.engines.tensorrt_llm_api import BUILD_COMMAND, check_api
-from embedplane_server.errors import PermanentError, PermanentReason, invalid_settings, unsupported_model
+from embedplane_server.errors import EngineError, PermanentError, PermanentReason, invalid_settings, unsupported_model
 from embedplane_server.export.manifest import REFERENCES, TOKENIZER
 from embedplane_server.model import ModelDescription
 from embedplane_server.model.chain import read_chain
@@ -103,6 +103,14 @@ class TensorRtLlmBuilder:
     @property
     def timings(self) -> bytes | None:
         return self._timings
+
+    def refusal(self, engine: Path) -> str | None:
+        """Try to open it."""
+        try:
+            self.open_engine(engine).close()
+        except EngineError as error:
+            return str(error)
+        return None
 
     def precisions(self, wanted: Precision, description: ModelDescription) -> tuple[str, ...]:
         """Return those that the library has for encoders."""

@@ -96,6 +96,11 @@ class Store:
             await self.quarantine.take(name, manifest, entry, error.problem)
             return None
 
+    async def set_aside(self, name: str, problem: str) -> None:
+        """Take an entry out of the way that its reader can do nothing with; another one may then be published."""
+        if (manifest := await self._objects.read(f"{name}/{MANIFEST}")) is not None:
+            await self.quarantine.take(name, manifest, read_entry(manifest), problem)
+
     async def _intact(
         self, name: str, entry: Entry | None, model: type[Content], needed: Callable[[str], bool]
     ) -> Intact[Content]:

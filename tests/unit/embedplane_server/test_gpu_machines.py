@@ -4,13 +4,16 @@ import pytest
 
 from embedplane_server.builders.gpu import GpuMachine, gpu_machine, need_gpu, this_machine
 from embedplane_server.builders.machine import machine_class
-from embedplane_server.builders.manifest import backend_version, engine_entry, engine_key, find_engine
+from embedplane_server.builders.manifest import ENGINE_FILE, backend_version, engine_entry, engine_key, find_engine
+from embedplane_server.engines import load, tensorrt_library
 from embedplane_server.engines.load import refuse_other_library
+from embedplane_server.engines.tensorrt import PLAN
 from embedplane_server.engines.tensorrt_library import load_library
 from embedplane_server.errors import EngineIncompatible, PermanentError
 from embedplane_server.settings import EngineSettings, Gpu
 from embedplane_server.store import open_store
 from tests.support.fake_engine import engine_manifest
+from tests.support.gpu_image.packages.numpy_gpu import numpy_tensorrt
 
 L4 = GpuMachine("x86-64", "NVIDIA L4", "8.9", "580.95.05")
 NEWER = GpuMachine("x86-64", "NVIDIA L4", "8.9", "595.10")
@@ -104,6 +107,34 @@ def test_the_operator_says_the_least_driver_beside_the_gpu():
     gpu = {"name": "NVIDIA L4", "computeCapability": "8.9", "minimumDriver": "550"}
     engine = EngineSettings.model_validate({"backend": "tensorrt", "gpu": gpu})
     assert engine.gpu == Gpu(name="NVIDIA L4", compute_capability="8.9", minimum_driver="550")
+
+
+async def test_a_server_takes_the_variant_of_its_own_driver_before_others(tmp_path):
+    store = open_store(f"file://{tmp_path}/store")
+    (tmp_path / "plan").write_text("plan")
+    for variant in ("nvidia-l4-sm89-r570", "nvidia-l4-sm89-r580", "nvidia-l4-sm89-r595", "tesla-t4-sm75-r535"):
+        manifest = engine_manifest(key="en1-0", variant=variant, precision="float16")
+        await store.publish(engine_entry("en1-0", variant), tmp_path, ["plan"], manifest.model_dump(mode="json"))
+
+    assert (await find_engine(store, "en1-0", L4))[0].variant == L4.variant
+    between = GpuMachine("x86-64", "NVIDIA L4", "8.9", "575.57.08")
+    assert (await find_engine(store, "en1-0", between))[0].variant == "nvidia-l4-sm89-r570"
+
+
+def test_a_plan_that_tensorrt_refuses_is_to_be_built_again(tmp_path, monkeypatch):
+    manifest = engine_manifest(key="en1-0", variant=L4.variant, backend="tensorrt", backend_version="10.14.1.48")
+    (tmp_path / ENGINE_FILE).write_text(manifest.model_dump_json())
+    (tmp_path / PLAN).write_bytes(b"another GPU's")
+    refusing = numpy_tensorrt(None, "The engine plan file is not compatible with this device")
+    monkeypatch.setattr(tensorrt_library, "load_library", lambda _="tensorrt": refusing)
+    monkeypatch.setattr(load, "backend_version", lambda _: "10.14.1.48")
+    monkeypatch.setattr(load, "this_machine", lambda: NEWER)
+
+    with pytest.raises(
+        EngineIncompatible, match=r"en1-0 \(nvidia-l4-sm89-r580\) does not fit here: .*not compatible with this device"
+    ) as caught:
+        load.load_engine(tmp_path, threads=1)
+    assert caught.value.about == {"engine": "en1-0", "machine": NEWER.variant}
 
 
 def test_a_plan_of_another_tensorrt_is_not_even_read():

@@ -38,7 +38,7 @@ from embedplane_server.settings import (
 )
 from embedplane_server.store import files_below, open_store
 from embedplane_server.store.timing import read_timings, timings_of
-from tests.support.gpu_image.packages.numpy_gpu import NumpyDevice, NumpyPlan, numpy_tensorrt
+from tests.support.gpu_image.packages.numpy_gpu import Logger, NumpyDevice, NumpyPlan, numpy_tensorrt
 from tests.support.tensorrt.families import WIDTH, WINDOW, save
 
 pytestmark = [
@@ -231,6 +231,46 @@ def test_a_gpu_without_room_is_refused_before_anything_is_compiled(workshop, mon
     with pytest.raises(TransientError) as caught:
         workshop.build(monkeypatch, machine, memory=GpuMemory(small.free, 24 * 2**30))
     assert caught.value.reason == "GpuBusy"
+
+
+def test_a_plan_that_is_refused_where_it_belongs_is_built_again_once(workshop, monkeypatch):
+    machine = GpuMachine("x86-64", "NVIDIA L4", "8.9", "560.1")
+    first, _ = workshop.build(monkeypatch, machine)
+    assert "is in the store" in workshop.build(monkeypatch, machine)[1]
+
+    monkeypatch.setattr(TensorRtBuilder, "refusal", lambda self, engine: "built for another GPU")
+    again, told = workshop.build(monkeypatch, machine)
+
+    assert "is in the store, but is not loaded here: built for another GPU" in told
+    assert again.variant == first.variant
+    assert [each.entry for each in again.set_aside] == [engine_entry(first.key, first.variant)]
+    assert asyncio.run(open_store(workshop.store).find(engine_entry(first.key, first.variant)))
+
+
+def test_a_variant_of_an_older_driver_that_is_refused_is_left_to_others(workshop, monkeypatch):
+    first, _ = workshop.build(monkeypatch, GpuMachine("x86-64", "NVIDIA L4", "8.9", "550.1"), precision="float32")
+    monkeypatch.setattr(TensorRtBuilder, "refusal", lambda self, engine: "built for another GPU")
+
+    other, _ = workshop.build(monkeypatch, GpuMachine("x86-64", "NVIDIA L4", "8.9", "551.1"), precision="float32")
+
+    assert (first.variant, other.variant) == ("nvidia-l4-sm89-r550", "nvidia-l4-sm89-r551")
+    assert other.set_aside in (None, ())
+    names = asyncio.run(open_store(workshop.store).names(f"engines/{first.key}"))
+    assert {first.variant, other.variant} <= set(names)
+
+
+def test_a_builder_tells_a_plan_that_is_refused(workshop, tmp_path):
+    (tmp_path / PLAN).write_bytes(b"another GPU's")
+    builder = workshop.builder(L4)
+    assert builder.refusal(tmp_path) is None
+
+    builder.trt.Runtime = numpy_tensorrt(None, "Target GPU SM 86 is not supported").Runtime
+    builder.trt.ILogger = Logger
+    assert "Target GPU SM 86 is not supported" in builder.refusal(tmp_path)
+
+    full = workshop.builder(L4)
+    full.new_device = lambda: Refusing("allocate", "out of memory")
+    assert full.refusal(tmp_path) is None
 
 
 class Refusing(NumpyDevice):

@@ -6,6 +6,7 @@ import random
 import shutil
 from dataclasses import dataclass, replace
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import numpy as np
 import pytest
@@ -179,6 +180,31 @@ def test_a_plan_of_another_gpu_is_to_be_built_again(served, monkeypatch):
     with pytest.raises(EngineIncompatible, match="built for another GPU or another release") as caught:
         load_engine(served, threads=1)
     assert caught.value.about == {"engine": read_manifest(served).key, "machine": MACHINE.variant}
+
+
+def test_a_build_that_finds_such_a_plan_in_its_place_makes_another(built):
+    result, steps = built
+    builder = steps.builder(512)
+    opened = []
+
+    def refusing_the_first(folder):
+        opened.append(folder)
+        return on_cpu(folder) if len(opened) > 1 else tensorrt_llm_engine_of(b"another GPU's", folder)
+
+    builder.open_engine = refusing_the_first
+    again = steps.build(steps.export(), builder=builder, max_batch_tokens=512)
+
+    name = f"engines/{result.key}/{result.variant}"
+    assert [each.entry for each in again.set_aside] == [name]
+    assert load_encoder(steps.directory(again.key, again.variant)) == load_encoder(opened[1])
+
+
+def tensorrt_llm_engine_of(plan: bytes, folder: Path) -> TensorRtLlmEngine:
+    with TemporaryDirectory() as name:
+        copy = Path(name) / "engine"
+        shutil.copytree(folder, copy)
+        (copy / PLAN).write_bytes(plan)
+        return on_cpu(copy)
 
 
 def test_a_lone_text_has_kernels_of_its_own(built):
