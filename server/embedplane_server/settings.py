@@ -19,7 +19,7 @@ EVERY_ADDRESS = "::"
 """IPv6's word for every address of a machine; here IPv4's are meant as well."""
 
 Backend = Literal["openvino", "tensorrt", "tensorrt-llm"]
-Precision = Literal["auto", "float32", "bfloat16", "float16"]
+Precision = Literal["auto", "float32", "bfloat16", "float16", "fp8"]
 ExportFormat = Literal["openvino", "onnx"]
 Pooling = Literal["cls", "lasttoken", "max", "mean", "mean_sqrt_len_tokens", "weightedmean"]
 
@@ -102,6 +102,20 @@ class Gpu(Document):
     """The oldest driver that may build, 580 or 580.95.05 for example; it is in no key."""
 
 
+LEAST_FOR_FP8 = (8, 9)
+"""The compute capability from which on GPUs multiply in fp8."""
+_FP8 = (
+    "engine.precision: fp8 is for engine.backend tensorrt on GPUs of compute capability 8.9 or newer (L4, L40S, H100)"
+)
+_FP8_REMEDY = "Write auto, or choose another backend or accelerator profile."
+
+
+def capability_of(version: str) -> tuple[int, int]:
+    """Return a compute capability as numbers that can be compared."""
+    major, _, minor = version.partition(".")
+    return int(major), int(minor or 0)
+
+
 class EngineSettings(Document):
     """What an engine is built for; without `gpu` it is the CPU."""
 
@@ -110,6 +124,16 @@ class EngineSettings(Document):
     gpu: Gpu | None = None
     texts: str | None = Field(default=None, min_length=1)
     """Digest of the user's own texts that it is compared with besides the golden ones."""
+
+    @model_validator(mode="after")
+    def _fp8_where_it_exists(self) -> Self:
+        if self.precision != "fp8":
+            return self
+        if self.backend != "tensorrt":
+            raise ValueError(f"{_FP8}, not {self.backend}. {_FP8_REMEDY}")
+        if self.gpu is not None and capability_of(self.gpu.compute_capability) < LEAST_FOR_FP8:
+            raise ValueError(f"{_FP8}; {self.gpu.name} has {self.gpu.compute_capability}. {_FP8_REMEDY}")
+        return self
 
 
 class Settings(BaseModel):

@@ -185,6 +185,16 @@ REFUSED: list[tuple[str, dict[str, Any], list[str]]] = [
         ["set accelerator.profile, or engine.backend to auto"],
     ),
     (
+        "fp8 without GPU",
+        {"engine": {"precision": "fp8"}},
+        ["fp8 is for engine.backend tensorrt", "8.9 or newer", "set accelerator.profile"],
+    ),
+    (
+        "fp8 by another backend",
+        {"engine": {"precision": "fp8", "backend": "tensorrt-llm"}, "accelerator": {"profile": "nvidia-l4"}},
+        ["fp8 is for engine.backend tensorrt", "engine.backend to auto, or engine.precision to auto"],
+    ),
+    (
         "a CPU backend on a GPU",
         {"engine": {"backend": "openvino"}, "accelerator": {"profile": "nvidia-l4"}},
         ["remove accelerator, or set engine.backend to auto"],

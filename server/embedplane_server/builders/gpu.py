@@ -11,7 +11,7 @@ from importlib.util import find_spec
 
 from embedplane_server.builders.machine import Machine, architecture, machine_class
 from embedplane_server.errors import PermanentError, PermanentReason
-from embedplane_server.settings import Gpu
+from embedplane_server.settings import LEAST_FOR_FP8, Gpu, capability_of
 
 _QUERY = ("nvidia-smi", "--query-gpu=name,compute_cap,driver_version", "--format=csv,noheader", "--id=0")
 _SECONDS = 60
@@ -49,8 +49,11 @@ class GpuMachine:
 
     @property
     def has_bfloat16(self) -> bool:
-        major, _, minor = self.compute_capability.partition(".")
-        return (int(major), int(minor or 0)) >= _LEAST_FOR_BFLOAT16
+        return capability_of(self.compute_capability) >= _LEAST_FOR_BFLOAT16
+
+    @property
+    def has_fp8(self) -> bool:
+        return capability_of(self.compute_capability) >= LEAST_FOR_FP8
 
     def can_run(self, variant: str, precision: str) -> bool:
         """Say whether an engine of a variant runs here as it was proven.

@@ -19,13 +19,14 @@ from numpy.typing import NDArray
 from embedplane_server.builders.onnx_masks import soften_masks
 
 Low = Literal["float16", "bfloat16"]
-LOW: Mapping[str, Low] = {"float16": "float16", "bfloat16": "bfloat16"}
+LOW: Mapping[str, Low] = {"float16": "float16", "bfloat16": "bfloat16", "fp8": "float16"}
+"""What is lowered to by precision; of fp8 the rest, see `onnx_fp8.py`."""
 
 _FLOAT = 1
 _ONNX_TYPES: dict[Low, int] = {"float16": 10, "bfloat16": 16}
 """Numbers of `onnx.TensorProto.DataType`."""
 
-_PRODUCTS = {"MatMul", "Gemm"}
+PRODUCTS = {"MatMul", "Gemm"}
 _WORD_PATHS = {"Cast", "Flatten", "Identity", "Reshape", "Squeeze", "Unsqueeze"}
 """Through these the ids of words are still the ids of words."""
 _FOLLOWERS = {
@@ -46,6 +47,13 @@ def lower(source: Path, target: Path, precision: Low) -> None:
     model = onnx.load(str(source))
     soften_masks(model.graph)
     _Lowering(model.graph, precision).run()
+    save(model, target)
+
+
+def save(model: Any, target: Path) -> None:  # noqa: ANN401 -- onnx is imported by need
+    """Write a model, with its weights beside it, over what may be there."""
+    import onnx  # noqa: PLC0415
+
     weights = f"{target.name}.data"
     (target.parent / weights).unlink(missing_ok=True)  # onnx appends to a file that is there
     onnx.save_model(model, str(target), save_as_external_data=True, location=weights, size_threshold=_EXTERNAL_BYTES)
@@ -99,7 +107,7 @@ class _Lowering:
     def _is_low(self, node: Any) -> bool:  # noqa: ANN401 -- onnx is imported by need
         floats = [name for name in node.input if self._is_float(name)]
         variable = [name for name in floats if name not in self.constants]
-        if node.op_type in _PRODUCTS:
+        if node.op_type in PRODUCTS:
             # After pooling a text is one row: little work, and all of the result depends on it.
             return self.ranks.get(node.output[0], 3) > 2 and any(name in self.token_vectors for name in floats)
         if self._is_table_of_words(node):

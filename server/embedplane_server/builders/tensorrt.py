@@ -14,8 +14,10 @@ from typing import Any
 
 from embedplane_server.builders.backend import Ingredients
 from embedplane_server.builders.benchmark import Benchmark, measure_speed_at
+from embedplane_server.builders.conformance import load_references
 from embedplane_server.builders.gpu import GpuMachine, gpu_machine, need_gpu
 from embedplane_server.builders.gpu_room import Ask, gpu_memory, least_need, need_room
+from embedplane_server.builders.onnx_fp8 import quantize
 from embedplane_server.builders.onnx_precision import LOW, lower
 from embedplane_server.engines.base import Engine
 from embedplane_server.engines.device import Device
@@ -132,6 +134,11 @@ class TensorRtBuilder:
                 f"{self.machine.name} (compute capability {self.machine.compute_capability}) has no bfloat16. Set "
                 "engine.precision to auto, float16 or float32."
             )
+        if wanted == "fp8" and not self.machine.has_fp8:
+            raise invalid_settings(
+                f"{self.machine.name} (compute capability {self.machine.compute_capability}) has no fp8, which needs "
+                "8.9 or newer. Set engine.precision to auto, float16 or float32."
+            )
         if wanted != "auto":
             return (wanted,)
         if not self.machine.has_bfloat16:
@@ -152,6 +159,8 @@ class TensorRtBuilder:
             if (low := LOW.get(precision)) is not None:
                 graph = Path(name) / ONNX_GRAPH
                 lower(made_of.export / ONNX_GRAPH, graph, low)
+            if precision == "fp8":
+                quantize(graph, load_references(made_of.export).token_ids)
             known = self._plan.timing_cache or made_of.timings
             self._plan = build_plan(self.trt, graph, profiles_for(window), known, self.configure)
         try:

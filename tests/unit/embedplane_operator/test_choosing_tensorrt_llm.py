@@ -50,7 +50,9 @@ def test_gpus_without_its_attention_plugin_get_plain_tensorrt(capability: str, b
     assert chosen(EXACT, capability)[0] == backend
 
 
-@pytest.mark.parametrize(("precision", "backend"), [("float16", "tensorrt-llm"), ("bfloat16", "tensorrt")])
+@pytest.mark.parametrize(
+    ("precision", "backend"), [("float16", "tensorrt-llm"), ("bfloat16", "tensorrt"), ("fp8", "tensorrt")]
+)
 def test_a_precision_that_it_does_not_build_gets_plain_tensorrt(precision: str, backend: str) -> None:
     assert chosen(EXACT, precision=precision)[0] == backend
 

@@ -7,7 +7,9 @@ import numpy as np
 import onnxruntime
 import pytest
 
-from embedplane_server.builders.onnx_precision import lower
+from embedplane_server.builders.conformance import load_references
+from embedplane_server.builders.onnx_fp8 import quantize
+from embedplane_server.builders.onnx_precision import LOW, lower
 from embedplane_server.engines.padding import padded
 from embedplane_server.export.manifest import ONNX_GRAPH, TOKENIZER, export_entry
 from embedplane_server.fetch import fetch
@@ -38,12 +40,14 @@ def folder(tmp_path_factory):
     return asyncio.run(exported_folder(f"file://{tmp_path_factory.mktemp('store')}"))
 
 
-@pytest.mark.parametrize(("precision", "floor"), [("float32", 0.999999), ("float16", 0.9999)])
+@pytest.mark.parametrize(("precision", "floor"), [("float32", 0.999999), ("float16", 0.9999), ("fp8", 0.985)])
 def test_the_onnx_graph_gives_the_vectors_of_sentence_transformers(folder, precision, floor, tmp_path):
     graph = folder / ONNX_GRAPH
-    if precision == "float16":
-        lower(graph, tmp_path / ONNX_GRAPH, "float16")
+    if precision in LOW:
+        lower(graph, tmp_path / ONNX_GRAPH, LOW[precision])
         graph = tmp_path / ONNX_GRAPH
+    if precision == "fp8":
+        quantize(graph, load_references(folder).token_ids)
     texts = texts_up_to(120, 12)
     rows = load_tokenizer(folder / TOKENIZER).encode(texts)
 

@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -52,6 +53,37 @@ def test_a_gpu_engine_names_its_gpu():
     assert settings.engine.gpu is not None
     assert settings.engine.gpu.compute_capability == "8.9"
     assert settings.minimum_cosine == 0.999
+
+
+@pytest.mark.parametrize(
+    ("engine", "problem"),
+    [
+        ({"backend": "openvino"}, "not openvino"),
+        ({"backend": "tensorrt-llm", "gpu": {"name": "NVIDIA L4", "computeCapability": "8.9"}}, "not tensorrt-llm"),
+        *(
+            ({"backend": "tensorrt", "gpu": {"name": name, "computeCapability": capability}}, f"{name} has")
+            for name, capability in (("Tesla T4", "7.5"), ("NVIDIA A10G", "8.6"), ("NVIDIA A100-SXM4-40GB", "8.0"))
+        ),
+    ],
+)
+def test_fp8_is_refused_where_there_is_none(engine, problem):
+    words = (
+        r"EMBEDPLANE_ENGINE: engine\.precision: fp8 is for engine\.backend tensorrt on GPUs of compute capability 8\.9"
+    )
+    with pytest.raises(PermanentError, match=rf"{words} or newer.*{problem}.* Write auto") as caught:
+        fetch_for(engine | {"precision": "fp8"})
+    assert caught.value.reason == "InvalidSettings"
+
+
+@pytest.mark.parametrize("capability", ["8.9", "9.0", "10.0", "12.0"])
+def test_fp8_is_for_every_gpu_that_has_it(capability):
+    gpu = {"name": "NVIDIA", "computeCapability": capability}
+    assert fetch_for({"backend": "tensorrt", "precision": "fp8", "gpu": gpu}).engine.precision == "fp8"
+
+
+def fetch_for(engine: dict[str, Any]) -> FetchSettings:
+    variables = {"SOURCE": {"path": "/source"}, "ENGINE": engine}
+    return FetchSettings.from_environment({f"EMBEDPLANE_{name}": json.dumps(each) for name, each in variables.items()})
 
 
 def test_a_server_has_the_contracts_defaults():
