@@ -125,6 +125,19 @@ def test_a_store_in_object_storage_is_what_the_operator_reads(helm: Helm) -> Non
     assert list(settings.network_policy.store_egress) == egress
 
 
+def test_a_store_in_object_storage_needs_no_secrets_where_pods_have_identities(helm: Helm) -> None:
+    identities = {"jobs": {"iam.gke.io/gcp-service-account": "writer"}, "servers": {}}
+    rendered = helm.template(
+        store={"url": "gs://artifacts/embedplane", "serviceAccountAnnotations": identities},
+        networkPolicy={"storeEgress": [{"ports": [{"protocol": "TCP", "port": 443}]}]},
+    )
+
+    store = Settings.model_validate(rendered.settings).store
+
+    assert (store.secrets.jobs, store.secrets.servers) == (None, None)
+    assert store.service_account_annotations.jobs == identities["jobs"]
+
+
 def test_prometheus_credentials_are_mounted_where_the_settings_say(everything: Rendered) -> None:
     pod, prometheus = pod_of(everything), everything.settings["prometheus"]
 

@@ -101,12 +101,14 @@ endpoint: {{ . | quote }}
 region: {{ . | quote }}
 {{- end }}
 shared: {{ .shared }}
+{{- if or .secrets.jobs .secrets.servers }}
 secrets:
   {{- range $who, $name := .secrets }}
   {{- with $name }}
   {{ $who }}: {{ . | quote }}
   {{- end }}
   {{- end }}
+{{- end }}
 serviceAccountAnnotations:
   {{- toYaml .serviceAccountAnnotations | nindent 2 }}
 {{- end }}
