@@ -14,7 +14,7 @@ step() {
 step ruff check . hack/cluster/cluster hack/images/images hack/demo/demo
 step ruff format --check . hack/cluster/cluster hack/images/images hack/demo/demo
 step mypy
-step mypy -p hack.cluster -p hack.images -p hack.demo -p hack.bench -p hack.provision
+step mypy -p hack.cluster -p hack.images -p hack.demo -p hack.bench -p hack.gpu_smoke -p hack.provision
 step lint-imports
 step python hack/generate_crds.py --check
 step pytest -q -m "not cluster and not model and not provisioned" tests/unit tests/contract

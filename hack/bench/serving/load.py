@@ -11,7 +11,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from hack.bench.serving.texts import Workload
+from hack.bench.serving.workload import Workload
 
 STALLED_SECONDS = 300.0
 LENGTH, CLOSES = b"\r\ncontent-length: ", b"\r\nconnection: close\r\n"
@@ -56,7 +56,7 @@ class Connection:
         """Read what is there; tell whether it is the whole answer."""
         data = self.socket.recv(1 << 18)
         if not data:
-            raise ConnectionError(f"port {self.address.port} closed the connection within an answer")
+            raise self._ended("closed the connection within an answer")
         self.received += data
         if not self.expected:
             end = self.received.find(b"\r\n\r\n") + 2
@@ -64,11 +64,15 @@ class Connection:
                 return False
             head = self.received[:end].lower()
             if not head.startswith(b"http/1.1 200 "):
-                raise ConnectionError(f"port {self.address.port} answered {bytes(self.received)[:600]!r}")
+                raise self._ended(f"answered {bytes(self.received)[:600]!r}")
             start = head.index(LENGTH) + len(LENGTH)
             self.expected = end + 2 + int(head[start : head.index(b"\r", start)])
             self.closes = CLOSES in head
         return len(self.received) >= self.expected
+
+    def _ended(self, why: str) -> ConnectionError:
+        self.socket.close()
+        return ConnectionError(f"port {self.address.port} {why}")
 
     def body(self) -> bytes:
         """Return the answer's body."""
@@ -84,10 +88,12 @@ class Connection:
 
 def requests_of(workload: Workload, address: Address) -> list[Request]:
     """Return a workload's requests as bytes."""
-    return [
-        Request(_post(address, {"model": address.model, "input": texts, "encoding_format": "base64"}), tokens)
-        for texts, tokens in workload.requests()
-    ]
+    return [request_of(address, texts, tokens) for texts, tokens in workload.requests()]
+
+
+def request_of(address: Address, texts: Sequence[str], tokens: int = 0, encoding: str = "base64") -> Request:
+    """Return one request as bytes."""
+    return Request(_post(address, {"model": address.model, "input": texts, "encoding_format": encoding}), tokens)
 
 
 @dataclass(frozen=True)

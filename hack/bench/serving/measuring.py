@@ -14,8 +14,9 @@ from hack.bench.serving import load
 from hack.bench.serving.contenders import OURS, ROOT, Running, contenders, running
 from hack.bench.serving.models import Model
 from hack.bench.serving.published import THREADS, Engine
-from hack.bench.serving.texts import Workload, workloads
+from hack.bench.serving.texts import workloads
 from hack.bench.serving.verifying import Verified, verify
+from hack.bench.serving.workload import Workload
 
 BARE = "bare engine"
 LONE_REQUESTS = 200

@@ -1,36 +1,15 @@
 """Three kinds of texts, cut from real news to lengths in tokens, and the same tokens for every server."""
 
 import random
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
 
 from tokenizers import Tokenizer
 
 from hack.bench.serving.installs import news
 from hack.bench.serving.models import WINDOW, Model
+from hack.bench.serving.workload import Workload
 
 SPECIAL_TOKENS = 2
-
-
-@dataclass(frozen=True)
-class Workload:
-    """Texts of one kind, and how they are asked for."""
-
-    name: str
-    texts: list[str]
-    lengths: list[int]
-    texts_a_request: int
-    requests_in_flight: int
-
-    @property
-    def tokens(self) -> int:
-        return sum(self.lengths)
-
-    def requests(self) -> Iterator[tuple[list[str], int]]:
-        """Return the texts of each request and their tokens."""
-        step = self.texts_a_request
-        for start in range(0, len(self.texts) - step + 1, step):
-            yield self.texts[start : start + step], sum(self.lengths[start : start + step])
 
 
 def workloads(model: Model) -> list[Workload]:

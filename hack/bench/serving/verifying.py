@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from hack.bench.serving import load
 from hack.bench.serving.contenders import REFERENCE, Running
-from hack.bench.serving.texts import Workload
+from hack.bench.serving.workload import Workload
 
 TEXTS = 32
 """So many of each kind; a server that cut texts would show at once."""
