@@ -11,7 +11,7 @@ import os
 import sys
 import traceback
 from collections.abc import Callable, Mapping, MutableMapping, Sequence
-from contextlib import nullcontext
+from contextlib import nullcontext, suppress
 from functools import partial
 from pathlib import Path
 from typing import NoReturn
@@ -231,5 +231,14 @@ def _describe(arguments: argparse.Namespace, _: Mapping[str, str]) -> int:
     return ExitCode.DONE
 
 
+def _end(code: int) -> NoReturn:
+    """End with this exit code: a library's thread that asks for Python while it is taken down aborts the process."""
+    logging.shutdown()
+    with suppress(OSError):  # whoever reads has gone
+        sys.stdout.flush()
+        sys.stderr.flush()
+    os._exit(code)
+
+
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:], os.environ))
+    _end(main(sys.argv[1:], os.environ))

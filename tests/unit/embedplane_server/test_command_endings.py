@@ -2,6 +2,8 @@
 
 import json
 import logging
+import subprocess
+import sys
 
 import pytest
 
@@ -15,6 +17,7 @@ from embedplane_server.errors import (
     TransientError,
     TransientReason,
 )
+from hack.environment import outside
 from tests.unit.embedplane_server.model_folder import write_model
 
 
@@ -23,6 +26,17 @@ def run(tmp_path, command, **variables):
     environment = {f"EMBEDPLANE_{name}": str(value) for name, value in variables.items()}
     code = main([command], {**environment, "EMBEDPLANE_TERMINATION_LOG": str(log)})
     return code, json.loads(log.read_text())
+
+
+def test_the_exit_code_stands_whatever_libraries_do_when_python_ends():
+    """Their threads may ask for Python while it is taken down, which aborts the process."""
+    program = (
+        "import atexit, os, runpy, sys; atexit.register(os.abort); sys.argv = ['embedplane_server', 'fetch']; "
+        "runpy.run_module('embedplane_server', run_name='__main__')"
+    )
+    environment = {**outside(), "EMBEDPLANE_SORCE": "{}"}
+    done = subprocess.run([sys.executable, "-c", program], env=environment, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr.partition(":")[0]) == (64, "InvalidSettings")
 
 
 def source(path):
