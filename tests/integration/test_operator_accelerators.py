@@ -57,7 +57,7 @@ def test_a_build_and_then_servers_without_room_go_from_pool_to_pool(namespace: K
 
         edit(namespace, PATIENT)
         build_on(namespace, kubelet, "a10g")
-        namespace.wait_for_condition("minilm", "Available", "False", reason="Unschedulable", within=60)
+        namespace.wait_for_condition("minilm", "Available", "False", reason="NoMatchingNode", within=60)
         edit(namespace, HASTY)
         wait_for_profile(namespace, "t4")
 

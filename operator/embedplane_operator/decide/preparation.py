@@ -96,9 +96,15 @@ def engine_stage(way: Way, source: SourceStatus, fetched: Mapping[str, Any], spa
     jobs, actions = (*jobs, step.name), (*actions, *outcome.actions)
     if outcome.result is None:
         finding = in_vain(way.lack, outcome.finding) if outcome.finding else None
-        return Stage(finding, jobs=jobs, actions=actions, check_after=outcome.check_after, no_room=outcome.no_room)
-        later = outcome.check_after
-        return Stage(finding, jobs=jobs, actions=actions, check_after=later, build=step.name, build_ticket=ticket)
+        return Stage(
+            finding,
+            jobs=jobs,
+            actions=actions,
+            check_after=outcome.check_after,
+            no_room=outcome.no_room,
+            build=step.name,
+            build_ticket=ticket,
+        )
     try:
         set_aside += outcome.result.get("setAside") or ()
         answer = {**outcome.result, "setAside": set_aside or None}

@@ -36,7 +36,6 @@ class Progress:
         self.jobs.update(stage.jobs)
         self.actions.extend(stage.actions)
         self.is_early, self.no_room = stage.is_early, stage.no_room
-        self.is_early = stage.is_early
         self.build, self.build_ticket = stage.build, stage.build_ticket
         if stage.check_after is not None:
             self.checks.append(stage.check_after)

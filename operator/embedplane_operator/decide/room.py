@@ -16,7 +16,7 @@ from embedplane_operator.decide.serving import servers_of
 from embedplane_operator.decide.spaces import Live
 from embedplane_operator.decide.way import Way
 from embedplane_operator.kinds import DEPLOYMENT
-from embedplane_operator.render.accelerator import profile_of
+from embedplane_operator.render.accelerator import build_profile_of
 from embedplane_operator.servers import Servers
 from embedplane_operator.status import Finding
 
@@ -95,7 +95,7 @@ def _lacks_accelerator(progress: Progress) -> bool:
 
 def _is_full(way: Way, reason: str, words: str) -> bool:
     """True for a pod that waits because every accelerator of its pool, or quota, is taken, and no node is coming."""
-    profile = profile_of(way.model, way.settings)
+    profile = build_profile_of(way.model, way.settings)
     if profile is None or reason not in WITHOUT_ROOM:
         return False
     return any(f"{word}{profile.resource_name}" in words for word in ("Insufficient ", "requests."))

@@ -60,7 +60,10 @@ class Order:
         """The place of what builds like this one have measured."""
         if self.builder.timings is None:
             return None
-        return timings_of(f"{self.settings.engine.backend}-{self.library}", self.builder.machine.kind)
+        engine, kind = self.settings.engine, self.builder.machine.kind
+        if engine.gpu and engine.gpu.mig_profile:  # fewer processors: other kernels are the fastest
+            kind = f"{kind}-{engine.gpu.mig_profile}"
+        return timings_of(f"{engine.backend}-{self.library}", kind)
 
 
 @dataclass(frozen=True, slots=True)

@@ -34,6 +34,7 @@ from embedplane_server.settings import (
     Source,
 )
 from embedplane_server.store import open_store
+from tests.support.fake_engine import engine_manifest
 from tests.support.reference import cosines
 from tests.support.tensorrt.families import WIDTH, WINDOW, Exported, export, save
 from tests.support.tensorrt.reading import for_an_l4, reading_builder
@@ -193,10 +194,10 @@ def test_who_accepts_a_lower_floor_gets_the_engine(workshop, monkeypatch):
 
 
 def test_automatic_precision_never_takes_it():
-    assert "fp8" not in reading_builder(L4, WIDTH, WINDOW).precisions("auto")
+    assert "fp8" not in reading_builder(L4, WIDTH, WINDOW).precisions("auto", engine_manifest().description)
 
 
 def test_a_gpu_without_fp8_says_so():
     a100 = GpuMachine("x86-64", "NVIDIA A100-SXM4-40GB", "8.0", "580.95.05")
     with pytest.raises(PermanentError, match=r"A100-SXM4-40GB \(compute capability 8\.0\) has no fp8.*8\.9 or newer"):
-        reading_builder(a100, WIDTH, WINDOW).precisions("fp8")
+        reading_builder(a100, WIDTH, WINDOW).precisions("fp8", engine_manifest().description)

@@ -58,7 +58,7 @@ def test_a_driver_that_is_new_enough_is_taken(minimum):
     need_gpu(L4, Gpu(name="NVIDIA L4", compute_capability="8.9", minimum_driver=minimum))
 
 
-@pytest.mark.parametrize("minimum", ["581", "580.105", "580.95.06", "R595"])
+@pytest.mark.parametrize("minimum", ["581", "580.105", "580.95.06"])
 def test_an_older_driver_than_the_profile_wants_is_refused_with_both_named(minimum):
     with pytest.raises(
         PermanentError,

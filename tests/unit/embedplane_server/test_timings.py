@@ -1,10 +1,13 @@
 """Kernels that one build has measured are known to the next one, and nothing that becomes of that ends a build."""
 
 import asyncio
+from types import SimpleNamespace
 
 import pytest
 
+from embedplane_server.builders.step import Order
 from embedplane_server.errors import TransientError
+from embedplane_server.settings import BuildSettings, EngineSettings, Gpu
 from embedplane_server.store import open_store, timing
 from embedplane_server.store.objects import Objects, unavailable
 from embedplane_server.store.timing import keep_timings, read_timings, timings_of
@@ -69,3 +72,15 @@ async def test_a_store_that_cannot_be_used_costs_time_only(store, monkeypatch, c
     assert caplog.text.count("no room") == 2
     with pytest.raises(TransientError):
         await store.read(PLACE)
+
+
+def test_slices_of_a_gpu_have_measurements_of_their_own():
+    def place(mig: str | None) -> str | None:
+        gpu = Gpu(name="NVIDIA A100", compute_capability="8.0", mig_profile=mig)
+        engine = EngineSettings(backend="tensorrt", gpu=gpu)
+        settings = BuildSettings(store="memory:///", export_key="ex1-0", engine=engine, threads=1)
+        builder = SimpleNamespace(timings=b"", machine=SimpleNamespace(kind="nvidia-a100-sm80"))
+        return Order(settings, None, builder, "10.14.1.48").timings
+
+    assert place(None) == "timings/tensorrt-10.14.1.48/nvidia-a100-sm80"
+    assert len({place(mig) for mig in (None, "1g.10gb", "2g.20gb")}) == 3
