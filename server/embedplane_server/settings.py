@@ -19,7 +19,7 @@ EVERY_ADDRESS = "::"
 """IPv6's word for every address of a machine; here IPv4's are meant as well."""
 
 Backend = Literal["openvino", "tensorrt", "tensorrt-llm"]
-Precision = Literal["auto", "float32", "bfloat16", "float16", "fp8"]
+Precision = Literal["auto", "float32", "bfloat16", "float16", "int8", "fp8"]
 ExportFormat = Literal["openvino", "onnx"]
 Pooling = Literal["cls", "lasttoken", "max", "mean", "mean_sqrt_len_tokens", "weightedmean"]
 

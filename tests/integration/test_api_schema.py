@@ -176,7 +176,7 @@ REFUSED: list[tuple[str, dict[str, Any], list[str]]] = [
     ("a length of nothing", {"embedding": {"dimensions": {"allowed": [-1]}}}, ["embedding.dimensions.allowed[0]"]),
     ("no window", {"embedding": {"maxSequenceLength": 0}}, ["maxSequenceLength", "greater than or equal to 1"]),
     ("an unknown backend", {"engine": {"backend": "onnx"}}, ["engine.backend", '"openvino"']),
-    ("a precision we do not build", {"engine": {"precision": "int8"}}, ["engine.precision", '"bfloat16"']),
+    ("a precision we do not build", {"engine": {"precision": "int4"}}, ["engine.precision", '"bfloat16"']),
     ("a floor above one", {"engine": {"conformance": {"minimumCosine": 1.1}}}, ["minimumCosine", "less than or equal"]),
     ("no floor", {"engine": {"conformance": {"minimumCosine": 0}}}, ["minimumCosine", "greater than 0"]),
     (
@@ -215,6 +215,11 @@ REFUSED: list[tuple[str, dict[str, Any], list[str]]] = [
         "a time that is none",
         {"accelerator": {"profile": "nvidia-l4", "fallbackAfter": "15 minutes"}},
         ["fallbackAfter is a duration such as 90s"],
+    ),
+    (
+        "int8 on a GPU",
+        {"engine": {"precision": "int8"}, "accelerator": {"profile": "nvidia-l4"}},
+        ["engine.precision int8 is for CPUs", "set engine.precision to auto"],
     ),
     ("a quantity that is none", {"resources": {"limits": {"cpu": "many"}}}, ["resources.limits"]),
     ("a quantity as a fraction", {"resources": {"limits": {"cpu": 0.5}}}, ["resources.limits"]),

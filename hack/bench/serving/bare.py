@@ -41,7 +41,7 @@ def gigaflops(seconds: float) -> float:
 
 def tokens_per_second(engine: Engine, lengths: list[int], seconds: float) -> float:
     """Return the engine's speed on texts of these lengths, in the batches that the queue makes of them."""
-    batches = list(_batches(engine, lengths))
+    batches = list(batches_of(engine, lengths))
     started, tokens = time.perf_counter(), 0
     with ThreadPoolExecutor(getattr(engine, "parallel", 1)) as threads:
         while time.perf_counter() - started < seconds or not tokens:
@@ -50,7 +50,8 @@ def tokens_per_second(engine: Engine, lengths: list[int], seconds: float) -> flo
     return tokens / (time.perf_counter() - started)
 
 
-def _batches(engine: Engine, lengths: list[int]) -> Iterator[list[Sequence[int]]]:
+def batches_of(engine: Engine, lengths: list[int]) -> Iterator[list[Sequence[int]]]:
+    """Return the batches that the queue makes of texts of these lengths."""
     future = asyncio.new_event_loop().create_future()
     waiting = Waiting(engine.row_tokens)
     waiting.add(Work([[1] * length for length in lengths], Lane.BULK, 0.0, future), 1.0)

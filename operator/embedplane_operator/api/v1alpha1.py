@@ -46,7 +46,7 @@ PLURAL = "embeddingmodels"
 SPACE_NAME = "^vs[0-9]+-[0-9a-f]{20}(;dimensions=[0-9]{1,6})?$"
 
 Backend = Literal["auto", "openvino", "tensorrt", "tensorrt-llm"]
-Precision = Literal["auto", "float32", "bfloat16", "float16", "fp8"]
+Precision = Literal["auto", "float32", "bfloat16", "float16", "int8", "fp8"]
 ServedName = Annotated[str, Field(min_length=1, max_length=200, pattern=r"^[A-Za-z0-9]([-A-Za-z0-9._:/@+]*)$")]
 
 
@@ -66,8 +66,9 @@ class Engine(ApiModel):
     """auto, openvino (CPU), tensorrt or tensorrt-llm (NVIDIA GPU). Default: auto, which is openvino without an
     accelerator and TensorRT with one; status.engine.reason says why."""
     precision: Precision = "auto"
-    """auto, float32, bfloat16, float16 or fp8. Default: auto, the fastest of the backend that keeps the vectors. It
-    never takes fp8, which is for tensorrt on GPUs of compute capability 8.9 or newer."""
+    """auto, float32, bfloat16, float16 (GPUs only), int8 (CPUs only; it needs a lower conformance.minimumCosine) or fp8
+    (tensorrt on GPUs of compute capability 8.9 or newer). Default: auto, the fastest of the backend that keeps the
+    vectors, which is never int8 or fp8."""
     max_batch_tokens: Annotated[int, Field(ge=64, le=1048576)] | None = None
     """Token budget of one forward pass, 64 to 1048576. Default: 16384 on a GPU; on a CPU what takes at most 50 ms.
     status.engine.maxBatchTokens has the value in force."""
@@ -143,6 +144,10 @@ class EmbeddingModelSpec(ApiModel):
                 "engine.precision fp8 is for engine.backend tensorrt on GPUs of compute capability 8.9 or newer (L4, "
                 "L40S, H100): set accelerator.profile to one of them and engine.backend to auto, or engine.precision "
                 "to auto",
+            ),
+            rule(
+                "!has(self.accelerator) || self.engine.precision != 'int8'",
+                "engine.precision int8 is for CPUs: remove accelerator, or set engine.precision to auto",
             ),
             rule(
                 f"!has(self.activeVectorSpace) || self.activeVectorSpace.matches('{SPACE_NAME}')",

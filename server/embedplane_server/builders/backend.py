@@ -7,6 +7,7 @@ from typing import Protocol
 from embedplane_server.builders.benchmark import Benchmark
 from embedplane_server.builders.machine import Machine
 from embedplane_server.engines.base import Engine
+from embedplane_server.errors import invalid_settings
 from embedplane_server.model import ModelDescription
 from embedplane_server.settings import BuildSettings, ExportFormat, Precision
 
@@ -77,6 +78,8 @@ def backend_builder(settings: BuildSettings) -> BackendBuilder:
         from embedplane_server.builders.openvino import OpenVinoBuilder  # noqa: PLC0415 -- heavy, by need
 
         return OpenVinoBuilder(settings.threads)
+    if settings.engine.precision == "int8":
+        raise invalid_settings("engine.precision: int8 is for CPUs. Write auto, float16, bfloat16 or float32.")
     if settings.engine.backend == "tensorrt":
         from embedplane_server.builders.tensorrt import tensorrt_builder  # noqa: PLC0415
 

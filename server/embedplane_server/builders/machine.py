@@ -19,6 +19,8 @@ _CLASSES = (
     ("bf16", {"bf16"}),
 )
 _WITH_BFLOAT16 = ("amx-bf16", "avx512-bf16", "bf16")
+# All CPUs of these classes add products of 8 bits without an intermediate sum that may overflow (VNNI, AMX).
+_WITH_INT8 = ("amx-bf16", "avx512-bf16")
 
 
 class Machine(Protocol):
@@ -76,10 +78,14 @@ class MachineClass:
     def has_bfloat16(self) -> bool:
         return self.instructions in _WITH_BFLOAT16
 
+    @property
+    def has_int8(self) -> bool:
+        return self.instructions in _WITH_INT8
+
     def can_run(self, variant: str, precision: str) -> bool:
-        """Say whether an engine of a variant runs here as it was proven: bfloat16 needs instructions for it."""
-        same_architecture = variant.startswith(f"{self.architecture}-")
-        return same_architecture and (self.has_bfloat16 or precision == "float32")
+        """Say whether an engine of a variant runs here as it was proven: all but float32 needs instructions for it."""
+        able = {"float32": True, "int8": self.has_int8}.get(precision, self.has_bfloat16)
+        return variant.startswith(f"{self.architecture}-") and able
 
     def is_served_by(self, variant: str) -> bool:
         """Only this class's own has the precision that is fastest here."""

@@ -37,6 +37,8 @@ from embedplane_server.store.timing import keep_timings, read_timings, timings_o
 # engine.
 AUTOMATIC_FLOOR = 0.999
 
+_REMEDIES = {"float32": "Check the model, or", "int8": "Set engine.precision: auto, or"}
+
 
 @dataclass(frozen=True, slots=True)
 class Order:
@@ -108,7 +110,7 @@ def hold_to_floor(precision: str, conformance: ConformanceResult, floor: float, 
     """
     if not (wrong := faults(conformance, floor)):
         return
-    remedy = "Set engine.precision: float32, or" if precision != "float32" else "Check the model, or"
+    remedy = _REMEDIES.get(precision, "Set engine.precision: float32, or")
     named = f" Worst: {worst}." if worst else ""
     raise PermanentError(
         PermanentReason.CONFORMANCE_FAILED,

@@ -7,7 +7,7 @@ A graph tells by its inputs whether it takes packed rows (`packing.py`) or one t
 all there is to loading; proving and measuring an engine is in `builders`.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from queue import SimpleQueue
@@ -24,7 +24,8 @@ from embedplane_server.engines.padding import padded, padded_length, padded_type
 from embedplane_server.engines.tensors import POOLING_MASK, TOKEN_VECTORS, TYPE_IDS
 from embedplane_server.errors import EngineError
 
-_PRECISION_HINTS = {"float32": "f32", "bfloat16": "bf16"}
+# What is not in 8 bits in a graph of int8 is in bfloat16.
+_PRECISION_HINTS = {"float32": "f32", "bfloat16": "bf16", "int8": "bf16"}
 
 # Up to so many streams have one thread each. With more threads the streams get wider before they get more, because
 # the more batches run side by side, the longer each takes.
@@ -82,7 +83,7 @@ class CompiledOutput:
 
     def run(self, batch: Batch) -> NDArray[np.float32]:
         """Return the output for a batch, one row a text, computed by the next free stream."""
-        inputs = self._inputs(batch.token_ids)
+        inputs = graph_inputs(self._takes, batch.token_ids)
         requests = self._whole if batch.alone else self._streams
         request = requests.get()
         try:
@@ -91,15 +92,17 @@ class CompiledOutput:
         finally:
             requests.put(request)
 
-    def _inputs(self, token_ids: Sequence[Sequence[int]]) -> dict[str, NDArray[np.int64]]:
-        if self.takes_rows:
-            return packed(token_ids)
-        inputs = padded(token_ids)
-        if TYPE_IDS in self._takes:
-            inputs[TYPE_IDS] = padded_types(token_ids)
-        if POOLING_MASK in self._takes:
-            inputs[POOLING_MASK] = pooling_mask(token_ids, inputs["attention_mask"])
-        return inputs
+
+def graph_inputs(names: Collection[str], token_ids: Sequence[Sequence[int]]) -> dict[str, NDArray[np.int64]]:
+    """Return what a graph with inputs of these names takes for texts."""
+    if PLACES in names:
+        return packed(token_ids)
+    inputs = padded(token_ids)
+    if TYPE_IDS in names:
+        inputs[TYPE_IDS] = padded_types(token_ids)
+    if POOLING_MASK in names:
+        inputs[POOLING_MASK] = pooling_mask(token_ids, inputs["attention_mask"])
+    return inputs
 
 
 def _width(tensor: Any) -> int:  # noqa: ANN401 -- OpenVINO ships no types

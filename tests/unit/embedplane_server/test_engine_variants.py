@@ -2,12 +2,13 @@
 
 import pytest
 
+from embedplane_server.builders.backend import backend_builder
 from embedplane_server.builders.machine import classify, machine_class, usable_cpus
 from embedplane_server.builders.manifest import engine_entry, engine_key, find_engine
 from embedplane_server.builders.openvino import precisions
 from embedplane_server.errors import EngineIncompatible, EngineMissing, PermanentError
 from embedplane_server.export.manifest import export_key
-from embedplane_server.settings import EngineSettings
+from embedplane_server.settings import BuildSettings, EngineSettings, Gpu
 from embedplane_server.store import open_store
 from tests.support.fake_engine import engine_manifest
 
@@ -53,6 +54,15 @@ async def test_a_bfloat16_variant_does_not_fit_a_machine_without(tmp_path):
         await find_engine(store, KEY, AVX2)
 
 
+@pytest.mark.parametrize("machine", [AVX2, classify("x86-64", {"avx512f", "avx512bw", "avx512vl"})])
+async def test_an_int8_variant_does_not_fit_a_machine_whose_sums_may_overflow(tmp_path, machine):
+    store = open_store(f"file://{tmp_path}/store")
+    await publish(store, tmp_path, AMX.variant, "int8")
+    assert (await find_engine(store, KEY, classify("x86-64", {"avx512_bf16"})))[0].variant == AMX.variant
+    with pytest.raises(EngineIncompatible, match=machine.variant):
+        await find_engine(store, KEY, machine)
+
+
 async def test_a_store_without_any_variant_misses_the_engine(tmp_path):
     with pytest.raises(EngineMissing, match=KEY):
         await find_engine(open_store(f"file://{tmp_path}/store"), KEY, AVX2)
@@ -65,10 +75,11 @@ def test_the_engine_key_covers_what_is_known_before_a_build():
     others = [
         engine_key("vs1-1", settings, "2026.4.1", AMX),
         engine_key("vs1-0", EngineSettings(backend="openvino", precision="float32"), "2026.4.1", AMX),
+        engine_key("vs1-0", EngineSettings(backend="openvino", precision="int8"), "2026.4.1", AMX),
         engine_key("vs1-0", settings, "2026.5.0", AMX),
         engine_key("vs1-0", settings, "2026.4.1", classify("arm64", set())),
     ]
-    assert len({key, *others}) == 5
+    assert len({key, *others}) == 6
 
 
 def test_the_export_key_covers_space_and_format():
@@ -79,13 +90,26 @@ def test_automatic_precision_tries_the_fastest_first():
     assert precisions("auto", AMX) == ("bfloat16", "float32")
     assert precisions("auto", AVX2) == ("float32",)
     assert precisions("float32", AMX) == ("float32",)
+    assert precisions("int8", AMX) == ("int8",)
 
 
-@pytest.mark.parametrize(("precision", "reason"), [("bfloat16", "BackendUnavailable"), ("float16", "InvalidSettings")])
+@pytest.mark.parametrize(
+    ("precision", "reason"),
+    [("bfloat16", "BackendUnavailable"), ("int8", "BackendUnavailable"), ("float16", "InvalidSettings")],
+)
 def test_a_precision_that_the_machine_has_not_is_refused(precision, reason):
     with pytest.raises(PermanentError) as caught:
         precisions(precision, AVX2)
     assert caught.value.reason == reason
+
+
+def test_int8_on_a_gpu_is_refused_before_any_work():
+    gpu = Gpu(name="NVIDIA L4", compute_capability="8.9")
+    for backend in ("tensorrt", "tensorrt-llm"):
+        engine = EngineSettings(backend=backend, precision="int8", gpu=gpu)
+        with pytest.raises(PermanentError, match=r"int8 is for CPUs\. Write auto") as caught:
+            backend_builder(BuildSettings(export_key="ex1-0", engine=engine, threads=1))
+        assert caught.value.reason == "InvalidSettings"
 
 
 @pytest.mark.parametrize(("content", "most"), [("max 100000", None), ("50000 100000", 1), ("150000 100000", 2)])
