@@ -33,7 +33,7 @@ def on_the_pool(name: str, namespace: str, **spec: Any) -> Manifest:
     return embedding_model(
         name,
         namespace,
-        accelerator={"profile": "nvidia-l4"},
+        accelerator=spec.pop("accelerator", {"profile": "nvidia-l4"}),
         engine=engine,
         serving={"drainDelaySeconds": 1, "rollout": {"maxSurge": 0, "maxUnavailable": 1}},
         **spec,
@@ -203,6 +203,29 @@ def test_a_machine_that_no_build_helps_is_told_and_left_alone(life: Life):
     namespace.wait_for_condition("stuck", "Stalled", "True", reason="EngineIncompatible")
     assert life.pool.jobs("build") == builds
     assert life.pool.variants() == built
+
+
+def test_a_model_falls_back_to_the_next_profile_where_the_first_has_no_room(pool: GpuPool, installation: Installation):
+    pool.remove_models()
+    absent = {
+        "resourceName": "nvidia.com/gpu",
+        "nodeSelector": {"nvidia.com/gpu.product": "NVIDIA-A100-SXM4-80GB"},
+        "gpuName": "NVIDIA A100-SXM4-80GB",
+        "computeCapability": "8.0",
+        "minimumDriver": "550",
+    }
+    namespace, wanted = pool.namespace, {"profiles": ["nvidia-a100", "nvidia-l4"], "fallbackAfter": "15s"}
+    with installation.changed({"acceleratorProfiles": {"nvidia-a100": absent}}):
+        namespace.apply(on_the_pool("fallen", namespace.namespace, accelerator=wanted))
+
+        status = namespace.wait_ready("fallen")["status"]
+
+        assert status["accelerator"]["profile"] == "nvidia-l4"
+        assert "nvidia-a100" in status["accelerator"]["reason"]
+        assert status["engine"]["variant"].startswith("nvidia-l4-sm89-")
+        assert pool.pod_of("server")["spec"]["nodeName"] == pool.node
+        assert client_of(namespace, "fallen").embeddings.create(model="fallen", input="hello").data
+        pool.remove_models()
 
 
 def _restarts(namespace: Kubectl) -> int:
