@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# The fast checks, in the order in which they usually fail. Needs no cluster; under two minutes.
+# The fast checks, in the order in which they usually fail. Needs no cluster; about three minutes.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 export PATH="$PWD/.venv/bin:$PATH"
