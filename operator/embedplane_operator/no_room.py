@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from embedplane_operator.kinds import Manifest
-from embedplane_operator.troubles import parse_time
+from embedplane_operator.troubles import parse_time, unscheduled_condition
 
 UNSCHEDULABLE = "Unschedulable"
 
@@ -30,12 +30,11 @@ def without_node_since(pods: Sequence[Manifest]) -> datetime | None:
 
 
 def _unscheduled_since(pod: Manifest) -> datetime | None:
-    for condition in (pod.get("status") or {}).get("conditions") or ():
-        # a pod may be held back from the scheduler as well (SchedulingGated): that is no want of room
-        if condition.get("type") == "PodScheduled" and condition.get("status") == "False":
-            is_told = condition.get("reason", UNSCHEDULABLE) == UNSCHEDULABLE
-            return parse_time(condition.get("lastTransitionTime")) if is_told else None
-    return None
+    condition = unscheduled_condition(pod)
+    # a pod may be held back from the scheduler as well (SchedulingGated): that is no want of room
+    if condition is None or condition.get("reason", UNSCHEDULABLE) != UNSCHEDULABLE:
+        return None
+    return parse_time(condition.get("lastTransitionTime"))
 
 
 def _is_over(pod: Manifest) -> bool:

@@ -12,7 +12,7 @@ from embedplane_operator.api.conditions import Reason
 from embedplane_operator.kinds import Manifest
 from embedplane_operator.render.pools import profile_of_pod
 from embedplane_operator.settings import AcceleratorProfile
-from embedplane_operator.troubles import Trouble, event_began, event_text, event_time
+from embedplane_operator.troubles import Trouble, event_began, event_text, event_time, unscheduled_condition
 
 NODE_COMES = frozenset({"TriggeredScaleUp", "Nominated"})
 NODE_REFUSED = frozenset({"NotTriggerScaleUp", "FailedScaleUp"})
@@ -65,10 +65,8 @@ def unscheduled(
 
 
 def _scheduler_words(pod: Manifest) -> str | None:
-    for condition in (pod.get("status") or {}).get("conditions") or ():
-        if condition.get("type") == "PodScheduled" and condition.get("status") == "False":
-            return str(condition.get("message") or "no node takes the pod")
-    return None
+    condition = unscheduled_condition(pod)
+    return None if condition is None else str(condition.get("message") or "no node takes the pod")
 
 
 def _wish_of(pod: Manifest, profiles: Mapping[str, AcceleratorProfile]) -> Wish:

@@ -156,3 +156,11 @@ def _first_time(event: Manifest, *told: object) -> datetime:
     created = (event.get("metadata") or {}).get("creationTimestamp")
     found = next(filter(None, map(parse_time, (*told, event.get("eventTime"), created))), None)
     return found or datetime.min.replace(tzinfo=UTC)
+
+
+def unscheduled_condition(pod: Manifest) -> Manifest | None:
+    """What says that no node has taken the pod yet; None when one has, or nobody has looked."""
+    conditions = (pod.get("status") or {}).get("conditions") or ()
+    return next(
+        (each for each in conditions if each.get("type") == "PodScheduled" and each.get("status") == "False"), None
+    )

@@ -2,8 +2,8 @@
 
 from pydantic import BaseModel, Field
 
-from embedplane_server.errors import TransientError, TransientReason
-from embedplane_server.store import Intact, Store
+from embedplane_server.errors import TransientReason
+from embedplane_server.store import Intact, Lost, Store
 
 SOURCES = "sources"
 STAGING = "staging"
@@ -36,12 +36,10 @@ def source_document(place: str, commit: str) -> str:
 
 async def need_model(store: Store, digest: str) -> Intact[ModelAbout]:
     """Return a model with its files; without it the step that fetches it has to run again."""
-    found = await store.find_intact(model_entry(digest), ModelAbout)
-    if damaged := store.quarantine.of(model_entry(digest)):
-        raise TransientError(TransientReason.MODEL_CORRUPT, f"{damaged.told}. It is fetched again.")
-    if found is None:
-        raise TransientError(
-            TransientReason.MODEL_MISSING,
-            f"the model {digest} is not in the store; it was removed. It is fetched again.",
-        )
-    return found
+    lost = Lost(
+        missing=TransientReason.MODEL_MISSING,
+        words=f"the model {digest} is not in the store; it was removed. It is fetched again.",
+        damaged=TransientReason.MODEL_CORRUPT,
+        again="It is fetched again.",
+    )
+    return await store.need_intact(model_entry(digest), ModelAbout, lost)

@@ -83,5 +83,10 @@ def need_room(name: str, memory: GpuMemory | None, need: Need, precision: str) -
     )
 
 
+def is_out_of_memory(words: str) -> bool:
+    """Say whether a library's words are about the GPU's memory; it has no error of its own for that."""
+    return "out of memory" in words.lower() or "OutOfMemory" in words
+
+
 def _gib(size: int) -> str:
     return f"{size / 2**30:.2f} GiB"

@@ -16,7 +16,7 @@ from embedplane_server.builders.backend import Ingredients
 from embedplane_server.builders.benchmark import Benchmark, measure_speed_at
 from embedplane_server.builders.conformance import load_references
 from embedplane_server.builders.gpu import GpuMachine, gpu_machine, need_gpu
-from embedplane_server.builders.gpu_room import Ask, gpu_memory, least_need, need_room
+from embedplane_server.builders.gpu_room import Ask, gpu_memory, is_out_of_memory, least_need, need_room
 from embedplane_server.builders.onnx_fp8 import quantize
 from embedplane_server.builders.onnx_precision import LOW, lower
 from embedplane_server.engines.base import Engine
@@ -171,7 +171,7 @@ class TensorRtBuilder:
         return engine
 
     def _not_loaded(self, cause: str) -> PermanentError:
-        if "out of memory" in cause.lower() or "OutOfMemory" in cause:
+        if is_out_of_memory(cause):
             return PermanentError(
                 PermanentReason.OUT_OF_MEMORY,
                 f"the engine does not fit into the memory of {self.machine.name}: {cause}. Lower engine.precision or "

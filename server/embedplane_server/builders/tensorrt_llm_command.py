@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from embedplane_server.builders.gpu_room import is_out_of_memory
 from embedplane_server.engines.tensorrt_llm_api import BUILD_COMMAND
 from embedplane_server.errors import PermanentError, PermanentReason, unsupported_model
 
@@ -122,7 +123,7 @@ def _run(call: Sequence[str], scratch: Path) -> None:
 def _failure(code: int, told: str) -> PermanentError:
     lines = [line.strip() for line in told.splitlines() if line.strip()]
     words = " | ".join(lines[-_TOLD_LINES:])[:600] or "it printed nothing"
-    if "out of memory" in told.lower() or "OutOfMemory" in told:
+    if is_out_of_memory(told):
         return PermanentError(
             PermanentReason.OUT_OF_MEMORY,
             f"{BUILD_COMMAND} ran out of the GPU's memory: {words}. Lower engine.maxBatchTokens, or give the build a "

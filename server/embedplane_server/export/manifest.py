@@ -2,11 +2,11 @@
 
 from pydantic import BaseModel, ConfigDict
 
-from embedplane_server.errors import TransientError, TransientReason
+from embedplane_server.errors import TransientReason
 from embedplane_server.model import ModelDescription
 from embedplane_server.model.space import sha256_of
 from embedplane_server.settings import ExportFormat
-from embedplane_server.store import Entry, Intact, Store
+from embedplane_server.store import Entry, Intact, Lost, Store
 
 # Raised when exports of older versions must not be used any more: another graph signature. Other golden texts are no
 # reason, see `golden.py`.
@@ -69,25 +69,22 @@ async def find_export(store: Store, key: str) -> tuple[ExportManifest, Entry] | 
 
 async def need_export(store: Store, key: str) -> Intact[ExportManifest]:
     """Return an export with its files; without it the step that makes it has to run again."""
-    found = await store.find_intact(export_entry(key), ExportManifest)
-    if damaged := store.quarantine.of(export_entry(key)):
-        raise TransientError(TransientReason.EXPORT_CORRUPT, f"{damaged.told}. It is made again.")
-    if found is None:
-        raise TransientError(
-            TransientReason.EXPORT_MISSING, f"the export {key} is not in the store; it was removed. It is made again."
-        )
-    return found
+    lost = Lost(
+        missing=TransientReason.EXPORT_MISSING,
+        words=f"the export {key} is not in the store; it was removed. It is made again.",
+        damaged=TransientReason.EXPORT_CORRUPT,
+        again="It is made again.",
+    )
+    return await store.need_intact(export_entry(key), ExportManifest, lost)
 
 
 async def need_own_references(store: Store, vector_space: str, texts: str) -> Intact[OwnReferencesManifest]:
     """Return the references of a user's texts; without them the export has to run again."""
     key = own_references_key(vector_space, texts)
-    found = await store.find_intact(export_entry(key), OwnReferencesManifest)
-    if damaged := store.quarantine.of(export_entry(key)):
-        raise TransientError(TransientReason.EXPORT_CORRUPT, f"{damaged.told}. It is made again.")
-    if found is None:
-        raise TransientError(
-            TransientReason.EXPORT_MISSING,
-            f"the references {key} of your own texts are not in the store; they were removed. They are made again.",
-        )
-    return found
+    lost = Lost(
+        missing=TransientReason.EXPORT_MISSING,
+        words=f"the references {key} of your own texts are not in the store; they were removed. They are made again.",
+        damaged=TransientReason.EXPORT_CORRUPT,
+        again="It is made again.",
+    )
+    return await store.need_intact(export_entry(key), OwnReferencesManifest, lost)

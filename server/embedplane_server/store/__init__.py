@@ -3,7 +3,7 @@
 from embedplane_server.store.collection import Collected, Kept
 from embedplane_server.store.entries import Entry, digest_of, files_below
 from embedplane_server.store.quarantine import DamagedEntry, SetAside
-from embedplane_server.store.store import Intact, Store, open_store
+from embedplane_server.store.store import Intact, Lost, Store, open_store
 
 __all__ = [
     "Collected",
@@ -11,6 +11,7 @@ __all__ = [
     "Entry",
     "Intact",
     "Kept",
+    "Lost",
     "SetAside",
     "Store",
     "digest_of",

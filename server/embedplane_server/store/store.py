@@ -21,7 +21,7 @@ from obstore.exceptions import BaseError
 from obstore.store import from_url
 from pydantic import BaseModel, ValidationError
 
-from embedplane_server.errors import TransientError
+from embedplane_server.errors import TransientError, TransientReason
 from embedplane_server.store.collection import Collected, Collector, Kept, mark_of
 from embedplane_server.store.entries import MANIFEST, Entry, StoredFile, read_entry, stored_files
 from embedplane_server.store.objects import Listed, Objects, unavailable
@@ -33,6 +33,17 @@ DOWNLOADS_AT_ONCE = 4
 Content = TypeVar("Content", bound=BaseModel)
 
 logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Lost:
+    """What those say who need an entry that is not there, or not as its writer left it."""
+
+    missing: TransientReason
+    words: str
+    damaged: TransientReason
+    again: str
+    """What becomes of a damaged one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,6 +118,15 @@ class Store:
         if entry is None:
             raise DamagedEntry(name, self._url, f"its {MANIFEST} cannot be read")
         return Intact(self.about(name, entry, model), entry, await self.local_directory(name, entry, needed))
+
+    async def need_intact(self, name: str, model: type[Content], lost: Lost) -> Intact[Content]:
+        """Return an entry as `find_intact` does; without it the step that makes it has to run again."""
+        found = await self.find_intact(name, model)
+        if put := self.quarantine.of(name):
+            raise TransientError(lost.damaged, f"{put.told}. {lost.again}")
+        if found is None:
+            raise TransientError(lost.missing, lost.words)
+        return found
 
     async def use(self, name: str) -> Entry | None:
         """Say that an entry is about to be used, so that no collection takes it; None when one was faster."""
