@@ -8,11 +8,12 @@ import json
 from dataclasses import dataclass
 from typing import Any
 
-from tests.support.kubectl import Kubectl, Manifest
+from tests.support.kubectl import Kubectl, KubectlError, Manifest
 from tests.support.models import embedding_model
 from tests.support.waiting import wait_for
 
 NOWHERE = {"example.com/nowhere": "true"}
+ENDED = ("Succeeded", "Failed")
 ENDED_AT = "2026-11-23T12:00:00Z"
 
 
@@ -20,6 +21,18 @@ def unscheduled(name: str, namespace: str, **spec: Any) -> Manifest:
     """An EmbeddingModel whose pods stay without a node."""
     template = {"nodeSelector": NOWHERE, **spec.pop("podTemplate", {})}
     return embedding_model(name, namespace, podTemplate=template, **spec)
+
+
+def is_going(found: Manifest) -> bool:
+    return "deletionTimestamp" in found["metadata"]
+
+
+def is_rolled_out(deployment: Manifest) -> bool:
+    """All wanted pods of a Deployment are of its newest template and ready, and none are left of an older one."""
+    status, wanted = deployment.get("status", {}), deployment["spec"]["replicas"]
+    is_seen = status.get("observedGeneration") == deployment["metadata"]["generation"]
+    counts = (status.get(each, 0) for each in ("replicas", "updatedReplicas", "readyReplicas"))
+    return is_seen and all(each == wanted for each in counts)
 
 
 @dataclass(frozen=True)
@@ -33,8 +46,8 @@ class FakeKubelet:
 
         def look() -> Manifest | None:
             jobs = self.kubectl.list("jobs", f"app.kubernetes.io/component={step}")
-            running = [job for job in jobs if not job["status"].get("conditions")]
-            return running[0] if running else None
+            running = (job for job in jobs if not job["status"].get("conditions") and not is_going(job))
+            return next(running, None)
 
         return wait_for(
             f"a {step} Job runs", look, within=within, explain=lambda: json.dumps(self.kubectl.list("jobs"))
@@ -42,36 +55,41 @@ class FakeKubelet:
 
     def finish(self, step: str, result: dict[str, Any]) -> None:
         """The step's Job ends well and answers."""
-        self._end(self.job(step), 0, {"result": result})
+        self._end(step, 0, {"result": result})
 
     def fail(self, step: str, reason: str, message: str, exit_code: int = 64) -> None:
         """The step's Job fails and says why."""
-        self._end(self.job(step), exit_code, {"error": {"reason": reason, "message": message}})
+        self._end(step, exit_code, {"error": {"reason": reason, "message": message}})
 
-    def ready(self, model: str) -> None:
-        """All server pods of a model take requests."""
+    def ready(self, model: str, within: float = 60) -> None:
+        """All server pods of a model take requests, also those that a rollout under way has yet to start."""
+        selector = f"embedplane.io/model={model}"
 
-        def pods() -> list[Manifest]:
-            return self.kubectl.list("pods", f"embedplane.io/model={model},app.kubernetes.io/component=server")
+        def are_ready() -> bool:
+            for pod in self.kubectl.list("pods", f"{selector},app.kubernetes.io/component=server"):
+                if not is_going(pod):
+                    self._serve(pod)
+            deployments = self.kubectl.list("deployments", selector)
+            return bool(deployments) and all(is_rolled_out(each) for each in deployments)
 
-        for pod in wait_for(f"{model} has server pods", pods):
-            state = {"running": {"startedAt": ENDED_AT}}
-            conditions = [{"type": kind, "status": "True"} for kind in ("PodScheduled", "ContainersReady", "Ready")]
-            self._write(pod, "Running", state, conditions=conditions, is_ready=True)
+        wait_for(
+            f"the servers of {model} are ready",
+            are_ready,
+            within=within,
+            explain=lambda: json.dumps(self.kubectl.list("deployments", selector)),
+        )
+
+    def _serve(self, pod: Manifest) -> None:
+        state = {"running": {"startedAt": ENDED_AT}}
+        conditions = [{"type": kind, "status": "True"} for kind in ("PodScheduled", "ContainersReady", "Ready")]
+        self._write(pod, "Running", state, conditions=conditions, is_ready=True)
 
     def create_container(self, pod: Manifest) -> None:
         """A node took the pod, and what its container needs is being fetched."""
         scheduled = [{"type": "PodScheduled", "status": "True"}]
         self._write(pod, "Pending", {"waiting": {"reason": "ContainerCreating"}}, conditions=scheduled)
 
-    def _end(self, job: Manifest, exit_code: int, said: dict[str, Any]) -> None:
-        name, uid = job["metadata"]["name"], job["metadata"]["uid"]
-
-        def look() -> Manifest | None:
-            pods = self.kubectl.list("pods", f"batch.kubernetes.io/controller-uid={uid}")
-            return pods[0] if pods else None
-
-        pod = wait_for(f"Job {name} has a pod", look)
+    def _end(self, step: str, exit_code: int, said: dict[str, Any]) -> None:
         ended = {
             "exitCode": exit_code,
             "reason": "Error" if exit_code else "Completed",
@@ -79,7 +97,15 @@ class FakeKubelet:
             "startedAt": ENDED_AT,
             "finishedAt": ENDED_AT,
         }
-        self._write(pod, "Failed" if exit_code else "Succeeded", {"terminated": ended})
+
+        def has_ended() -> bool:
+            uid = self.job(step)["metadata"]["uid"]
+            pods = self.kubectl.list("pods", f"batch.kubernetes.io/controller-uid={uid}")
+            phase = "Failed" if exit_code else "Succeeded"
+            unended = (pod for pod in pods if pod["status"]["phase"] not in ENDED and not is_going(pod))
+            return any(self._write(pod, phase, {"terminated": ended}) for pod in unended)
+
+        wait_for(f"the pod of a {step} Job ends", has_ended)
 
     def _write(
         self,
@@ -89,7 +115,8 @@ class FakeKubelet:
         *,
         conditions: list[Manifest] | None = None,
         is_ready: bool = False,
-    ) -> None:
+    ) -> bool:
+        """Write a pod's status; False when the pod went since it was seen, as pods may."""
         container = pod["spec"]["containers"][0]
         status: Manifest = {
             "phase": phase,
@@ -106,4 +133,10 @@ class FakeKubelet:
         }
         if conditions:
             status["conditions"] = conditions
-        self.kubectl.patch("pod", pod["metadata"]["name"], {"status": status}, "--subresource=status")
+        try:
+            self.kubectl.patch("pod", pod["metadata"]["name"], {"status": status}, "--subresource=status")
+        except KubectlError as refused:
+            if "NotFound" not in str(refused):
+                raise
+            return False
+        return True
