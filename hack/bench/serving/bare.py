@@ -53,9 +53,9 @@ def tokens_per_second(engine: Engine, lengths: list[int], seconds: float) -> flo
 def batches_of(engine: Engine, lengths: list[int]) -> Iterator[list[Sequence[int]]]:
     """Return the batches that the queue makes of texts of these lengths."""
     future = asyncio.new_event_loop().create_future()
-    waiting = Waiting(engine.row_tokens)
+    waiting = Waiting(BATCH_TOKENS, engine.row_tokens)
     waiting.add(Work([[1] * length for length in lengths], Lane.BULK, 0.0, future), 1.0)
-    while units := waiting.take(BATCH_TOKENS):
+    while units := waiting.take():
         yield [unit.token_ids for unit in units]
 
 

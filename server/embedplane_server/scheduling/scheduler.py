@@ -54,7 +54,7 @@ class Scheduler:
         self._probe: Probe | None = None
         self._busy = BusyTime()
         self._taking = threading.Lock()
-        self._waiting = Waiting(engine.row_tokens)  # touched with `_taking` held
+        self._waiting = Waiting(limits.max_batch_tokens, engine.row_tokens)  # touched with `_taking` held
         self._threads = [
             threading.Thread(target=self._run, args=(number,), name=f"engine-{number}", daemon=True)
             for number in range(engine.parallel)
@@ -180,7 +180,7 @@ class Scheduler:
         with self._taking:
             if not self._collect():
                 return None
-            return self._start(self._waiting.take(self.limits.max_batch_tokens))
+            return self._start(self._waiting.take())
 
     def _collect(self) -> bool:
         """Move arrivals to what waits, sleeping while there is nothing; False when it is time to end."""

@@ -1,9 +1,12 @@
 """The inputs that wait: which go into the next batch. Pure: no lock, no clock, no thread.
 
-Within a lane every input is due when its request would reach it if it had the engine to itself. The most overdue
-input starts the next batch, so requests share the engine and nothing starves: whatever arrives later is due
-later. The batch is filled with inputs of about the same length, so that little padding is computed. Where an engine
-lays short inputs into rows one after the other, a batch of them is as many whole rows as the budget has.
+Within a lane every input is due when its request would come to it if it had the engine to itself, reckoned in whole
+batches. The most overdue input starts the next batch, so large requests take turns and nothing starves: whatever
+arrives later is due later. Requests of a batch or less go one after the other: were they to share each batch, all
+would end at the same moment, and the engine would be idle while their clients come back.
+
+The batch is filled with inputs of about the same length, so that little padding is computed. Where an engine lays
+short inputs into rows one after the other, a batch of them is as many whole rows as the budget has.
 """
 
 from bisect import bisect_left, insort
@@ -28,7 +31,8 @@ INTERACTIVE_BATCHES_PER_BULK_BATCH = 3
 class WaitingLane:
     """The waiting inputs of one lane, by length (rounded up to a step) and due time."""
 
-    def __init__(self, row_tokens: int | None = None) -> None:
+    def __init__(self, max_tokens: int, row_tokens: int | None = None) -> None:
+        self._max_tokens = max_tokens
         self._row = row_tokens or 0
         self._shortest_padded = self._row // 2 + 1
         self._by_length: dict[int, list[tuple[float, int, Unit]]] = {}
@@ -39,7 +43,8 @@ class WaitingLane:
         """Take in all inputs of a request."""
         before = 0
         for index, ids in enumerate(work.token_ids):
-            due = work.arrived + min(before / tokens_per_second, MAX_SPREAD_SECONDS)
+            batches_before = before // self._max_tokens
+            due = work.arrived + min(batches_before * self._max_tokens / tokens_per_second, MAX_SPREAD_SECONDS)
             heappush(self._at(self._stepped(len(ids))), (due, next(self._sequence), Unit(work, index)))
             before += len(ids)
 
@@ -60,16 +65,16 @@ class WaitingLane:
             heapify(waiting)
         self._lengths = sorted(self._by_length)
 
-    def take(self, max_tokens: int) -> list[Unit]:
+    def take(self) -> list[Unit]:
         """Remove and return the next batch: at most `max_tokens` with padding, but at least one input."""
         start = self._most_overdue()
         if start is None:
             return []
-        if start < self._shortest_padded and self._row <= max_tokens:
-            return self._rows(start, max_tokens // self._row)
+        if start < self._shortest_padded and self._row <= self._max_tokens:
+            return self._rows(start, self._max_tokens // self._row)
         taken = [self._pop(start)]
         longest = tokens = start
-        while (length := self._next_length(longest, tokens, len(taken), max_tokens)) is not None:
+        while (length := self._next_length(longest, tokens, len(taken))) is not None:
             taken.append(self._pop(length))
             longest, tokens = max(longest, length), tokens + length
         return taken
@@ -125,14 +130,14 @@ class WaitingLane:
         alive = [length for length in list(self._lengths) if length < below and self._tidy(length)]
         return min(alive, key=lambda length: self._by_length[length][0][:2], default=None)
 
-    def _next_length(self, longest: int, tokens: int, inputs: int, max_tokens: int) -> int | None:
+    def _next_length(self, longest: int, tokens: int, inputs: int) -> int | None:
         """Return the waiting length that adds least padding, None when any would make the batch worth less."""
         position = bisect_left(self._lengths, longest)
         around = self._lengths[max(position - 1, 0) : position + 1]
         for length in sorted(around, key=lambda length: max(length - longest, 0) * inputs + max(longest - length, 0)):
             padded = max(longest, length) * (inputs + 1)
             share_now = tokens / (longest * inputs + BATCH_OVERHEAD_TOKENS)
-            if padded <= max_tokens and (tokens + length) / (padded + BATCH_OVERHEAD_TOKENS) >= share_now:
+            if padded <= self._max_tokens and (tokens + length) / (padded + BATCH_OVERHEAD_TOKENS) >= share_now:
                 return length
         return None
 
@@ -144,11 +149,12 @@ class WaitingLane:
 
 
 class Waiting:
-    """Both lanes. Interactive inputs go first; bulk inputs keep a share of the batches."""
+    """Both lanes, for batches of `max_tokens`. Interactive inputs go first; bulk inputs keep a share of the batches."""
 
-    def __init__(self, row_tokens: int | None = None) -> None:
+    def __init__(self, max_tokens: int, row_tokens: int | None = None) -> None:
+        self._max_tokens = max_tokens
         self._row_tokens = row_tokens
-        self._lanes = {lane: WaitingLane(row_tokens) for lane in Lane}
+        self.clear()
         self._interactive_in_a_row = 0
 
     def add(self, work: Work, tokens_per_second: float) -> None:
@@ -167,15 +173,15 @@ class Waiting:
 
     def clear(self) -> None:
         """Forget what ended before its turn came; called when nothing else waits."""
-        self._lanes = {lane: WaitingLane(self._row_tokens) for lane in Lane}
+        self._lanes = {lane: WaitingLane(self._max_tokens, self._row_tokens) for lane in Lane}
 
-    def take(self, max_tokens: int) -> list[Unit]:
+    def take(self) -> list[Unit]:
         """Remove and return the next batch; empty when nothing waits."""
         order = [Lane.INTERACTIVE, Lane.BULK]
         if self._interactive_in_a_row >= INTERACTIVE_BATCHES_PER_BULK_BATCH:
             order.reverse()
         for lane in order:
-            if units := self._lanes[lane].take(max_tokens):
+            if units := self._lanes[lane].take():
                 passed_over = lane is Lane.INTERACTIVE and bool(self._lanes[Lane.BULK])
                 self._interactive_in_a_row = self._interactive_in_a_row + 1 if passed_over else 0
                 return units

@@ -18,14 +18,14 @@ def loop() -> Iterator[asyncio.AbstractEventLoop]:
     loop.close()
 
 
-def waiting_with(loop, *lengths: int) -> Waiting:
-    waiting = Waiting(ROW)
+def waiting_with(loop, *lengths: int, budget: int) -> Waiting:
+    waiting = Waiting(budget, ROW)
     waiting.add(Work([[7] * length for length in lengths], Lane.BULK, 0.0, loop.create_future()), 1000.0)
     return waiting
 
 
-def taken(waiting: Waiting, max_tokens: int) -> list[int]:
-    return [len(unit.token_ids) for unit in waiting.take(max_tokens)]
+def taken(waiting: Waiting) -> list[int]:
+    return [len(unit.token_ids) for unit in waiting.take()]
 
 
 def random_lengths(seed: int, count: int, longest: int) -> list[int]:
@@ -70,29 +70,29 @@ def test_short_texts_fill_rows_in_the_order_in_which_they_come():
 
 
 def test_a_batch_of_short_inputs_fills_whole_rows(loop):
-    waiting = waiting_with(loop, *random_lengths(5, 600, 30))
-    batches = [taken(waiting, 512) for _ in range(10)]
+    waiting = waiting_with(loop, *random_lengths(5, 600, 30), budget=512)
+    batches = [taken(waiting) for _ in range(10)]
     assert sum(map(sum, batches)) > 0.97 * 10 * 512
     assert {len(arrange(batch).rows) for batch in batches} == {8}
 
 
 def test_short_and_long_inputs_do_not_share_a_batch_of_rows(loop):
-    waiting = waiting_with(loop, *[16, 100] * 30)
-    batches = [taken(waiting, 512) for _ in range(9)]
+    waiting = waiting_with(loop, *[16, 100] * 30, budget=512)
+    batches = [taken(waiting) for _ in range(9)]
     assert sorted(length for batch in batches for length in batch) == [16] * 30 + [100] * 30
     assert all(len(set(batch)) == 1 for batch in batches)
 
 
 def test_a_budget_below_one_row_is_kept_to(loop):
-    waiting = waiting_with(loop, 20, 20)
-    assert [taken(waiting, 32), taken(waiting, 32)] == [[20], [20]]
+    waiting = waiting_with(loop, 20, 20, budget=32)
+    assert [taken(waiting), taken(waiting)] == [[20], [20]]
 
 
 def test_the_most_overdue_input_is_in_the_next_batch(loop):
-    waiting = Waiting(ROW)
+    waiting = Waiting(128, ROW)
     for number, length in enumerate([9, *[30] * 200]):
         waiting.add(Work([[7] * length], Lane.BULK, float(number), loop.create_future()), 1000.0)
-    assert 9 in taken(waiting, 128)
+    assert 9 in taken(waiting)
 
 
 def test_every_input_is_taken_exactly_once_and_those_that_ended_are_passed_over(loop):
@@ -100,11 +100,11 @@ def test_every_input_is_taken_exactly_once_and_those_that_ended_are_passed_over(
         Work([[7] * length for length in random_lengths(seed, 40, 60)], Lane.BULK, 0.0, loop.create_future())
         for seed in range(10)
     ]
-    waiting = Waiting(ROW)
+    waiting = Waiting(512, ROW)
     for work in works:
         waiting.add(work, 1000.0)
     works[3].ended = True
     found = []
-    while units := waiting.take(512):
+    while units := waiting.take():
         found += [(id(unit.work), unit.index) for unit in units if not unit.work.ended]
     assert len(found) == len(set(found)) == 9 * 40
