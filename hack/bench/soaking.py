@@ -6,6 +6,7 @@ import contextlib
 import io
 import json
 import os
+import signal
 import sys
 import tempfile
 import time
@@ -62,14 +63,16 @@ class Tally:
 
 
 async def soak(target: Target, requests: int, clients: int = 8, seed: int = 1, length: float = 1.0) -> dict[str, Any]:
-    """Send so many requests from so many clients; return the report."""
+    """Send so many requests from so many clients, fewer when told to end; return the report."""
     started, tally, sizes = time.monotonic(), Tally(), Sizes(target, requests)
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, sizes.stop)
     before = await _counts(target)
     await _send(target, sizes.watched(asks(requests, seed, length)), clients, tally)
     counted = await _settled(target, before, tally)
     problems = [*tally.unexpected, *_problems(counted, tally)]
     return {
-        "requests": requests,
+        "requests": sizes.requests,
         "seconds": round(time.monotonic() - started, 1),
         "answers": dict(sorted(tally.answers.items())),
         "tokens": {"answered": tally.answered, "leftOrLate": tally.perhaps, **_outcomes(counted)},
@@ -84,19 +87,28 @@ async def soak(target: Target, requests: int, clients: int = 8, seed: int = 1, l
 
 
 class Sizes:
-    """The server's resident size at the start and after each tenth of the requests."""
+    """How many requests were sent, and the server's resident size at the start and after each tenth of them."""
 
     def __init__(self, target: Target, requests: int) -> None:
         self._target = target
         self._step = max(1, requests // 10)
+        self._is_over = False
+        self.requests = 0
         self.tenths: list[float] = []
+
+    def stop(self) -> None:
+        """Let no further request pass."""
+        self._is_over = True
 
     def watched(self, queue: Iterator[Ask]) -> Iterator[Ask]:
         """Pass requests on, and look now and then."""
-        for number, ask in enumerate(queue):
-            if number % self._step == 0:
+        for ask in queue:
+            if self._is_over:
+                return
+            if self.requests % self._step == 0:
                 self.tenths.append(self._target.megabytes("VmRSS"))
-                print(f"soak: {number} requests, {self.tenths[-1]} MB", file=sys.stderr, flush=True)
+                print(f"soak: {self.requests} requests, {self.tenths[-1]} MB", file=sys.stderr, flush=True)
+            self.requests += 1
             yield ask
 
 
