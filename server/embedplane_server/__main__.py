@@ -10,11 +10,13 @@ import logging
 import os
 import sys
 import traceback
-from collections.abc import Callable, Mapping, MutableMapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, MutableMapping, Sequence
 from contextlib import nullcontext, suppress
+from dataclasses import dataclass
 from functools import partial
+from importlib import import_module
 from pathlib import Path
-from typing import NoReturn
+from typing import NoReturn, TypeAlias
 
 from pydantic import ValidationError
 
@@ -44,7 +46,26 @@ from embedplane_server.settings import (
 )
 
 TERMINATION_LOG = "EMBEDPLANE_TERMINATION_LOG"
-JOBS = ("fetch", "resolve", "export", "build", "collect")
+Run: TypeAlias = Callable[[argparse.Namespace, Mapping[str, str]], Result | int]
+Step: TypeAlias = Callable[[Settings, Progress], Awaitable[Result]]
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """A command that ends by itself: its module, loaded by need, has a `Step` of the command's name."""
+
+    module: str
+    settings: type[Settings]
+    help: str
+
+
+JOBS = {
+    "fetch": Job("fetch", FetchSettings, "bring a model into the store and describe it"),
+    "resolve": Job("resolve", ResolveSettings, "say which commit a source names now"),
+    "export": Job("export.step", ExportSettings, "make a portable graph and reference vectors of a stored model"),
+    "build": Job("builders.step", BuildSettings, "make, prove and publish an engine of an export"),
+    "collect": Job("collect", CollectSettings, "remove from the store what nobody uses"),
+}
 STEPS = (*JOBS, "serve")
 
 # Libraries read these when they are imported: plain HTTP transfers, no reports to their makers.
@@ -62,7 +83,7 @@ def main(arguments: Sequence[str], environment: MutableMapping[str, str]) -> int
     """Run one command and return its exit code."""
     environment.update(LIBRARY_SETTINGS)
     parsed = _parser().parse_args(arguments)
-    run: Callable[[argparse.Namespace, Mapping[str, str]], Result | int] = parsed.run
+    run: Run = parsed.run
     is_step = parsed.command in STEPS
     log = _termination_log(environment)
     try:
@@ -114,14 +135,9 @@ def _as_step_error(error: Exception) -> StepError:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m embedplane_server", description="Embedplane's server side.")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    for name, run, text in (
-        ("fetch", _fetch, "bring a model into the store and describe it"),
-        ("resolve", _resolve, "say which commit a source names now"),
-        ("export", _export, "make a portable graph and reference vectors of a stored model"),
-        ("build", _build, "make, prove and publish an engine of an export"),
-        ("serve", _serve, "serve a published engine"),
-        ("collect", _collect, "remove from the store what nobody uses"),
-    ):
+    steps: dict[str, tuple[Run, str]] = {name: (_run_job, job.help) for name, job in JOBS.items()}
+    steps["serve"] = (_serve, "serve a published engine")
+    for name, (run, text) in steps.items():
         commands.add_parser(name, help=f"{text} (settings: EMBEDPLANE_* variables)").set_defaults(run=run)
     _add_up(commands.add_parser("up", help="fetch, build or reuse, and serve a model on this machine"))
     _add_describe(commands.add_parser("describe", help="print what a model is, as JSON"))
@@ -165,44 +181,12 @@ def _configure_logging(settings: Settings) -> None:
         logging.getLogger(name).setLevel(logging.WARNING)
 
 
-def _fetch(_: argparse.Namespace, environment: Mapping[str, str]) -> Result:
-    settings = FetchSettings.from_environment(environment)
+def _run_job(arguments: argparse.Namespace, environment: Mapping[str, str]) -> Result:
+    job = JOBS[arguments.command]
+    settings = job.settings.from_environment(environment)
     _configure_logging(settings)
-    from embedplane_server.fetch import fetch  # noqa: PLC0415 -- heavy, by need
-
-    return run_until_told(fetch(settings, Progress(sys.stderr)), partial(_end_job, environment))
-
-
-def _resolve(_: argparse.Namespace, environment: Mapping[str, str]) -> Result:
-    settings = ResolveSettings.from_environment(environment)
-    _configure_logging(settings)
-    from embedplane_server.resolve import resolve  # noqa: PLC0415 -- heavy, by need
-
-    return run_until_told(resolve(settings, Progress(sys.stderr)), partial(_end_job, environment))
-
-
-def _export(_: argparse.Namespace, environment: Mapping[str, str]) -> Result:
-    settings = ExportSettings.from_environment(environment)
-    _configure_logging(settings)
-    from embedplane_server.export.step import export  # noqa: PLC0415 -- heavy, by need
-
-    return run_until_told(export(settings, Progress(sys.stderr)), partial(_end_job, environment))
-
-
-def _build(_: argparse.Namespace, environment: Mapping[str, str]) -> Result:
-    settings = BuildSettings.from_environment(environment)
-    _configure_logging(settings)
-    from embedplane_server.builders.step import build  # noqa: PLC0415 -- heavy, by need
-
-    return run_until_told(build(settings, Progress(sys.stderr)), partial(_end_job, environment))
-
-
-def _collect(_: argparse.Namespace, environment: Mapping[str, str]) -> Result:
-    settings = CollectSettings.from_environment(environment)
-    _configure_logging(settings)
-    from embedplane_server.collect import collect  # noqa: PLC0415 -- heavy, by need
-
-    return run_until_told(collect(settings, Progress(sys.stderr)), partial(_end_job, environment))
+    step: Step = getattr(import_module(f"embedplane_server.{job.module}"), arguments.command)
+    return run_until_told(step(settings, Progress(sys.stderr)), partial(_end_job, environment))
 
 
 def _serve(_: argparse.Namespace, environment: Mapping[str, str]) -> int:

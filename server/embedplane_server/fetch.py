@@ -1,12 +1,11 @@
 """The fetch step: a source's pinned commit becomes an entry of the store, and a description of the model.
 
 It also says which export and engine are in the store already, since it alone runs before anything else is known.
-The hub itself is in `hub.py`, object storage in `bucket.py`, how files come down in `transfer.py`.
+How sources are asked is in `upstream.py`, how files come down in `transfer.py`.
 """
 
 import asyncio
 import hashlib
-import os
 import re
 import shutil
 from collections.abc import Sequence
@@ -19,12 +18,7 @@ from pydantic import ValidationError
 from embedplane_server.bucket import Bucket
 from embedplane_server.builders.machine import machine_class
 from embedplane_server.builders.manifest import backend_version, engine_entry, engine_key, find_engine
-from embedplane_server.errors import (
-    NoEngineError,
-    PermanentError,
-    PermanentReason,
-    invalid_settings,
-)
+from embedplane_server.errors import NoEngineError, PermanentError, PermanentReason
 from embedplane_server.export.manifest import (
     OwnReferencesManifest,
     export_entry,
@@ -34,11 +28,9 @@ from embedplane_server.export.manifest import (
 )
 from embedplane_server.hub import Hub
 from embedplane_server.model import readme
-from embedplane_server.model.chain import Chain, read_chain
+from embedplane_server.model.chain import Chain
 from embedplane_server.model.description import read_model
-from embedplane_server.model.files import configuration_files, weight_files
 from embedplane_server.model.parts import part_digests
-from embedplane_server.model.places import module_places
 from embedplane_server.model.tensorrt_llm import exactness
 from embedplane_server.progress import Progress
 from embedplane_server.results import (
@@ -48,11 +40,25 @@ from embedplane_server.results import (
     set_aside_results,
     vector_space_result,
 )
-from embedplane_server.settings import EngineSettings, ExportFormat, FetchSettings
+from embedplane_server.settings import (
+    EngineSettings,
+    ExportFormat,
+    FetchSettings,
+    HuggingFaceSource,
+    ObjectStorageSource,
+)
 from embedplane_server.sources import ModelAbout, SourceDocument, model_entry, source_document
-from embedplane_server.store import Entry, Store, digest_of, files_below, open_store
-from embedplane_server.store.entries import stored_files
+from embedplane_server.store import Entry, Store, open_store
 from embedplane_server.transfer import Origin, bring_down, staging
+from embedplane_server.upstream import (
+    ask_bucket,
+    ask_hub,
+    chosen_files,
+    commit_of,
+    digest_of_files,
+    open_bucket,
+    open_hub,
+)
 
 _COMMIT = re.compile(r"[0-9a-f]{40}")
 
@@ -72,13 +78,7 @@ class StoredModel:
 async def fetch(settings: FetchSettings, progress: Progress) -> FetchResult:
     """Bring the model into the store unless it is there, and describe it."""
     store = open_store(settings.store)
-    if settings.source.hugging_face is not None:
-        stored = await _from_hub(store, settings, progress)
-    elif settings.source.object_storage is not None:
-        stored = await _from_bucket(store, settings, progress)
-    else:
-        assert settings.source.path is not None
-        stored = await _from_folder(store, settings.source.path, progress)
+    stored = await _bring(store, settings, progress)
     digests = {name: file.sha256 for name, file in stored.entry.files.items()}
     reading = read_model(stored.directory, settings.overrides, digests)
     description = reading.describe()
@@ -97,6 +97,16 @@ async def fetch(settings: FetchSettings, progress: Progress) -> FetchResult:
         tensorrt_llm=_tensorrt_llm(reading.chain) if settings.engine.gpu else None,
         set_aside=set_aside_results(store.quarantine.put),
     )
+
+
+async def _bring(store: Store, settings: FetchSettings, progress: Progress) -> StoredModel:
+    source = settings.source
+    if source.hugging_face is not None:
+        return await _from_hub(store, source.hugging_face, open_hub(source.hugging_face, settings), progress)
+    if source.object_storage is not None:
+        return await _from_bucket(store, source.object_storage, open_bucket(source.object_storage, settings), progress)
+    assert source.path is not None
+    return await _from_folder(store, source.path, progress)
 
 
 def _tensorrt_llm(chain: Chain) -> TensorRtLlmResult:
@@ -140,20 +150,6 @@ async def _from_folder(store: Store, folder: Path, progress: Progress) -> Stored
     return replace(stored, mentions=readme.read_mentions(folder / readme.NAME))
 
 
-async def chosen_files(folder: Path, progress: Progress) -> list[str]:
-    """Return the files that a model in a folder consists of; what cannot be served is refused."""
-    if not await asyncio.to_thread(folder.is_dir):
-        raise PermanentError(
-            PermanentReason.PATH_NOT_FOUND,
-            f"{folder} is not a folder. Correct source.persistentVolumeClaim.path, its place in the claim.",
-        )
-    progress.say(f"reading {folder}")
-    names = await asyncio.to_thread(files_below, folder)
-    places = module_places(folder)
-    read_chain(folder)  # what cannot be served is refused before it is copied
-    return [*configuration_files(names, places), *weight_files(names, places)]
-
-
 async def _publish(store: Store, folder: Path, chosen: Sequence[str], commit: str | None) -> StoredModel:
     digest = await asyncio.to_thread(digest_of_files, folder, chosen)
     known = commit or commit_of(digest)
@@ -166,16 +162,6 @@ async def _publish(store: Store, folder: Path, chosen: Sequence[str], commit: st
     return StoredModel(known, digest, entry, directory)
 
 
-def commit_of(digest: str) -> str:
-    """Return what stands for the commit of a source that has none."""
-    return f"sha256:{digest}"
-
-
-def digest_of_files(folder: Path, chosen: Sequence[str]) -> str:
-    """Return the digest of a model whose files lie in a folder."""
-    return digest_of({name: file.sha256 for name, file in stored_files(folder, chosen).items()})
-
-
 async def _stored(store: Store, digest: str, commit: str) -> StoredModel | None:
     """Return a model of the store; a damaged one is set aside, so that it is made again.
 
@@ -185,16 +171,12 @@ async def _stored(store: Store, digest: str, commit: str) -> StoredModel | None:
     return None if found is None else StoredModel(commit, digest, found.entry, found.directory)
 
 
-async def _from_hub(store: Store, settings: FetchSettings, progress: Progress) -> StoredModel:
-    source = settings.source.hugging_face
-    assert source is not None
-    hub = Hub(source.repo, source.endpoint, read_token(settings.token_file))
+async def _from_hub(store: Store, source: HuggingFaceSource, hub: Hub, progress: Progress) -> StoredModel:
     place = _place(f"{hub.endpoint}/{source.repo}")
     if _COMMIT.fullmatch(source.revision) and (stored := await _known(store, place, source.revision)) is not None:
         progress.say(f"{source.repo} at {source.revision[:12]} is in the store")
         return stored
-    progress.say(f"asking {hub.endpoint} for {source.repo} at {source.revision}")
-    snapshot = await asyncio.to_thread(hub.resolve, source.revision)
+    snapshot = await ask_hub(hub, source.revision, progress)
 
     async def bring(name: str, target: Path) -> None:
         await asyncio.to_thread(hub.download, snapshot.commit, snapshot.files[name], target)
@@ -203,16 +185,12 @@ async def _from_hub(store: Store, settings: FetchSettings, progress: Progress) -
     return await _fetched(store, Origin(place, snapshot.commit, sizes, bring), progress)
 
 
-async def _from_bucket(store: Store, settings: FetchSettings, progress: Progress) -> StoredModel:
-    source = settings.source.object_storage
-    assert source is not None
-    bucket = Bucket(source, settings.source_credentials, os.environ)
+async def _from_bucket(store: Store, source: ObjectStorageSource, bucket: Bucket, progress: Progress) -> StoredModel:
     place = _place(bucket.url)
     if source.commit is not None and (stored := await _known(store, place, source.commit)) is not None:
         progress.say(f"{bucket.url} as it was pinned is in the store")
         return stored
-    progress.say(f"listing {bucket.url}")
-    listing = await bucket.list()
+    listing = await ask_bucket(bucket, progress)
     if source.commit not in (None, listing.commit):
         raise bucket.moved_since(str(source.commit))
 
@@ -244,23 +222,6 @@ def _place(url: str) -> str:
 
 def _hex(commit: str) -> str:
     return commit.rpartition(":")[2]
-
-
-def read_token(path: Path | None) -> str | None:
-    """Return the hub's token; None where none is wanted."""
-    if path is None:
-        return None
-    try:
-        token = path.read_text(encoding="utf-8").strip()
-    except (OSError, UnicodeDecodeError) as error:
-        raise invalid_settings(
-            f"the token cannot be read from {path}: {error}. Check the Secret and its key."
-        ) from error
-    if not token:
-        raise PermanentError(
-            PermanentReason.ACCESS_DENIED, f"the token in {path} is empty. Put a token into the Secret."
-        )
-    return token
 
 
 async def _known(store: Store, place: str, commit: str) -> StoredModel | None:

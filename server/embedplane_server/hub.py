@@ -61,7 +61,7 @@ class Hub:
 
     def __init__(self, repo: str, endpoint: str | None, token: str | None) -> None:
         disable_progress_bars()
-        self._repo = repo
+        self.repo = repo
         # False, not None: None would look for a token on this machine.
         self._token: str | bool = token if token is not None else False
         self._api = HfApi(endpoint=endpoint.rstrip("/") if endpoint else None, token=self._token)
@@ -73,7 +73,7 @@ class Hub:
     def resolve(self, revision: str) -> Snapshot:
         """Return the commit that a revision names now, with its files."""
         try:
-            info = self._api.model_info(self._repo, revision=revision, files_metadata=True, timeout=_TIMEOUT_SECONDS)
+            info = self._api.model_info(self.repo, revision=revision, files_metadata=True, timeout=_TIMEOUT_SECONDS)
         except Exception as error:  # the hub's client lets its HTTP library's and JSON errors through
             raise self._translated(error, revision) from error
         if info.sha is None:
@@ -89,13 +89,13 @@ class Hub:
             target.unlink()
             raise TransientError(
                 TransientReason.DIGEST_MISMATCH,
-                f"{file.name} of {self._repo} at {commit[:12]} came damaged from {self.endpoint}: {problem}. "
+                f"{file.name} of {self.repo} at {commit[:12]} came damaged from {self.endpoint}: {problem}. "
                 "It is fetched again.",
             )
 
     def _transfer(self, commit: str, file: HubFile, target: Path) -> None:
         partial = target.with_name(target.name + ".partial")
-        url = hf_hub_url(self._repo, file.name, revision=commit, endpoint=self.endpoint)
+        url = hf_hub_url(self.repo, file.name, revision=commit, endpoint=self.endpoint)
         try:
             with partial.open("ab") as output:
                 done = output.tell()
@@ -116,12 +116,12 @@ class Hub:
         partial.replace(target)
 
     def _translated(self, error: Exception, revision: str) -> StepError:
-        where = f"{self._repo} at {self.endpoint}"
+        where = f"{self.repo} at {self.endpoint}"
         match error:
             case StepError():
                 return error
             case HFValidationError():
-                return invalid_settings(f"source.huggingFace.repo: {self._repo!r} is not a repository id: {error}")
+                return invalid_settings(f"source.huggingFace.repo: {self.repo!r} is not a repository id: {error}")
             case GatedRepoError() | DisabledRepoError():
                 return _denied(f"access to {where} is restricted. Accept its terms with the token's account")
             case RevisionNotFoundError():
@@ -151,7 +151,7 @@ class Hub:
     def _unavailable(self, cause: str) -> TransientError:
         return TransientError(
             TransientReason.HUB_UNAVAILABLE,
-            f"the hub {self.endpoint} cannot be used for {self._repo}: {cause}. It is tried again; check the endpoint, "
+            f"the hub {self.endpoint} cannot be used for {self.repo}: {cause}. It is tried again; check the endpoint, "
             "DNS, proxy and network policies if this stays.",
         )
 

@@ -170,23 +170,20 @@ def _explain(error: ValidationError) -> str:
     return "; ".join(problems)
 
 
-class FetchSettings(Settings):
-    """Settings of `fetch`."""
+class ResolveSettings(Settings):
+    """Settings of `resolve`: what it takes to ask a source."""
 
     source: Annotated[Source, FromJson]
     token_file: Path | None = None
     source_credentials: Path | None = None
     """A folder with the credentials of a source in object storage, see `store/remote.py`."""
+
+
+class FetchSettings(ResolveSettings):
+    """Settings of `fetch`."""
+
     overrides: Annotated[Overrides, FromJson] = Overrides()
     engine: Annotated[EngineSettings, FromJson]
-
-
-class ResolveSettings(Settings):
-    """Settings of `resolve`."""
-
-    source: Annotated[Source, FromJson]
-    token_file: Path | None = None
-    source_credentials: Path | None = None
 
 
 class ExportSettings(Settings):

@@ -32,7 +32,7 @@ def test_a_fetch_whose_hub_does_not_answer_ends_on_sigterm_and_is_retried(tmp_pa
 def test_a_job_that_still_loads_its_libraries_ends_on_sigterm(tmp_path):
     program = (
         "import os, sys, time; from embedplane_server import __main__\n"
-        "__main__._fetch = lambda *_: print('ready', flush=True) or time.sleep(60)\n"
+        "__main__._run_job = lambda *_: print('ready', flush=True) or time.sleep(60)\n"
         "sys.exit(__main__.main(['fetch'], os.environ))"
     )
     environment = {**outside(), "EMBEDPLANE_TERMINATION_LOG": str(tmp_path / "log")}
