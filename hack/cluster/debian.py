@@ -9,6 +9,7 @@ import shutil
 import subprocess
 from pathlib import Path
 
+from hack import environment
 from hack.cluster.progress import SetupError, step
 
 # package -> a command on the PATH, or an absolute path, that shows it is there
@@ -50,13 +51,13 @@ def _is_present(shows: str) -> bool:
 
 def _search_path() -> str:
     """Return the PATH with the folders that root has and a user's shell may lack."""
-    return f"{os.environ.get('PATH', os.defpath)}:/usr/sbin:/sbin"
+    return f"{environment.search_path()}:/usr/sbin:/sbin"
 
 
 def _apt_get(*arguments: str) -> None:
     # RUNLEVEL=1: the packages start no service; the cluster runs its own containerd inside its nodes.
-    environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive", "RUNLEVEL": "1"}
+    around = environment.extended(DEBIAN_FRONTEND="noninteractive", RUNLEVEL="1")
     command = ["apt-get", "-o", "DPkg::Lock::Timeout=300", *arguments]
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    done = subprocess.run(command, env=around, capture_output=True, text=True, check=False)
     if done.returncode != 0:
         raise SetupError(f"{' '.join(command)} failed: {(done.stderr or done.stdout).strip()[-2000:]}")

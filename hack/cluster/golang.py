@@ -1,6 +1,5 @@
 """A Go compiler and its two caches, which exist only while something is built. What is built: see toolchain.py."""
 
-import os
 import re
 import shutil
 import subprocess
@@ -8,6 +7,7 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
+from hack import environment
 from hack.cluster.debian import install_missing
 from hack.cluster.progress import SetupError, Step, step
 
@@ -55,14 +55,13 @@ class Compiler:
         shutil.rmtree(self.work, ignore_errors=True)
 
     def _environment(self) -> dict[str, str]:
-        own = {
-            "CGO_ENABLED": "0",
-            "GOCACHE": str(self.work / "build"),
-            "GOFLAGS": FLAGS,
-            "GOMODCACHE": str(self.work / "modules"),
-            "GOTOOLCHAIN": "local",
-        }
-        return {**os.environ, **own}
+        return environment.extended(
+            CGO_ENABLED="0",
+            GOCACHE=str(self.work / "build"),
+            GOFLAGS=FLAGS,
+            GOMODCACHE=str(self.work / "modules"),
+            GOTOOLCHAIN="local",
+        )
 
 
 def find_compiler(cache: Path) -> Compiler:

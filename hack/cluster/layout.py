@@ -4,9 +4,10 @@ All addresses are of 198.18.0.0/15, the range set aside for benchmarks, so they 
 there from the host.
 """
 
-import os
 from dataclasses import dataclass
 from pathlib import Path
+
+from hack import environment
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 SOURCES = Path(__file__).resolve().parent
@@ -66,8 +67,7 @@ class Layout:
     @classmethod
     def of_environment(cls) -> "Layout":
         """Return the layout that EMBEDPLANE_CACHE, XDG_CACHE_HOME or HOME name."""
-        base = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-        return cls(Path(os.environ.get("EMBEDPLANE_CACHE") or base / "embedplane").absolute())
+        return cls(environment.cache())
 
     @property
     def toolchain(self) -> Path:

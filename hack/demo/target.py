@@ -1,6 +1,5 @@
 """Which cluster the demo and the tests use, and what has to be there before the chart is installed."""
 
-import os
 import shutil
 import subprocess
 from concurrent.futures import ThreadPoolExecutor
@@ -8,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from hack import environment
 from hack.cluster import lifecycle, toolchain
 from hack.cluster.debian import CLUSTER_PACKAGES, IMAGE_PACKAGES, install_missing
 from hack.cluster.layout import HOST_ADDRESS, PROMETHEUS, REGISTRY, REPOSITORY, Layout
@@ -48,16 +48,17 @@ class Target:
     @property
     def environment(self) -> dict[str, str]:
         """Return what kubectl and helm need to meet this cluster."""
-        return os.environ | {"KUBECONFIG": str(self.kubeconfig), "PATH": f"{self.binaries}:{os.environ['PATH']}"}
+        return environment.extended(
+            KUBECONFIG=str(self.kubeconfig), PATH=f"{self.binaries}:{environment.search_path()}"
+        )
 
 
 def choose_target(layout: Layout) -> Target:
     """Return the cluster of EMBEDPLANE_KUBECONTEXT, else kind where Docker runs, else the local one."""
-    default = Path(os.environ.get("KUBECONFIG") or Path.home() / ".kube" / "config")
-    if context := os.environ.get("EMBEDPLANE_KUBECONTEXT"):
-        host = os.environ.get("EMBEDPLANE_HOST_ADDRESS", "127.0.0.1")
-        prometheus = os.environ.get("EMBEDPLANE_PROMETHEUS", "")
-        return Target("context", default, context, layout.binaries, host, prometheus)
+    default = environment.kubeconfig()
+    if context := environment.chosen_context():
+        host = environment.host_address()
+        return Target("context", default, context, layout.binaries, host, environment.prometheus())
     if docker_answers() and shutil.which("kind"):
         return Target("kind", default, f"kind-{KIND_CLUSTER}", layout.binaries, _docker_gateway(), KIND_PROMETHEUS)
     return Target("local", layout.kubeconfig, "embedplane", layout.binaries, HOST_ADDRESS, PROMETHEUS)
@@ -126,7 +127,7 @@ def _ensure_cluster(target: Target) -> None:
 def _registry(target: Target) -> str:
     if target.is_ours:
         return REGISTRY
-    if registry := os.environ.get("EMBEDPLANE_REGISTRY"):
+    if registry := environment.registry():
         return registry
     raise SetupError(f"set EMBEDPLANE_REGISTRY to a registry that the nodes of {target.context} pull from")
 

@@ -10,6 +10,7 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
+from hack import environment
 from hack.gpu_smoke import checks, images, preparation
 from hack.gpu_smoke.bench import Bench
 from hack.gpu_smoke.containers import Runtime, ask, find_program
@@ -152,7 +153,7 @@ def _scrubber(folder: Path, options: argparse.Namespace) -> Scrubber:
         str(Path.home()): "<home>",
         str(Path.cwd()): "<folder>",
         socket.gethostname(): "<host>",
-        os.environ.get("USER", ""): "<user>",
+        environment.user(): "<user>",
     }
     given = {options.gpu_image: "<gpu image>", options.exporter_image: "<exporter image>", options.endpoint: "<hub>"}
     words |= {text: word for text, word in given.items() if text}

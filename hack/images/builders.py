@@ -3,7 +3,6 @@
 Both keep what they build under the same local names; publish.py says which names.
 """
 
-import os
 import shutil
 import subprocess
 from collections.abc import Iterable
@@ -11,6 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
+from hack import environment
 from hack.cluster.layout import REPOSITORY
 from hack.cluster.progress import SetupError
 from hack.images.registries import write_secrets
@@ -54,7 +54,7 @@ class Buildah:
         return _run(["buildah", "inspect", "--type", "image", tag], self._environment(), check=False) is not None
 
     def build(self, recipe: Recipe) -> None:
-        uv_cache = Path(os.environ.get("UV_CACHE_DIR") or Path.home() / ".cache" / "uv")
+        uv_cache = environment.uv_cache()
         shares_cache = uv_cache.is_dir()
         secrets = write_secrets(self.folder / "secrets", HOST_CACHE_IN_CONTAINER if shares_cache else None)
         # The developer's own uv cache has most wheels already; a cache mount would fetch and keep a second copy.
@@ -104,12 +104,11 @@ class Buildah:
         if not configuration.exists():
             roots = f'graphroot = "{self.folder}/storage"\nrunroot = "{self.folder}/run"\n'
             configuration.write_text(f'[storage]\ndriver = "overlay"\n{roots}')
-        own = {
-            "BUILDAH_ISOLATION": "chroot",
-            "CONTAINERS_STORAGE_CONF": str(configuration),
-            "TMPDIR": str(self.folder / "tmp"),
-        }
-        return {**os.environ, **own}
+        return environment.extended(
+            BUILDAH_ISOLATION="chroot",
+            CONTAINERS_STORAGE_CONF=str(configuration),
+            TMPDIR=str(self.folder / "tmp"),
+        )
 
 
 @dataclass(frozen=True)
@@ -127,7 +126,7 @@ class Docker:
         command += ["--tag", recipe.tag, *_secret_options(secrets)]
         command += [f"--build-arg={name}={value}" for name, value in recipe.arguments.items()]
         try:
-            _run([*command, str(REPOSITORY)], {**os.environ, "DOCKER_BUILDKIT": "1"})
+            _run([*command, str(REPOSITORY)], environment.extended(DOCKER_BUILDKIT="1"))
         finally:
             shutil.rmtree(self.folder / "secrets", ignore_errors=True)
 

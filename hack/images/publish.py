@@ -1,13 +1,13 @@
 """Build what changed and bring it to a registry, or into kind. Tags are keys of the content (catalog.py)."""
 
 import fcntl
-import os
 import shutil
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
+from hack import environment
 from hack.cluster.debian import IMAGE_PACKAGES, install_missing
 from hack.cluster.layout import REGISTRY, Layout
 from hack.cluster.progress import SetupError, require_room, say, step
@@ -53,7 +53,7 @@ def workshop(layout: Layout) -> Iterator[Workshop]:
     folder.mkdir(parents=True, exist_ok=True)
     with (folder / "lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        base, torch_index = _chosen_base(), _chosen_torch_index()
+        base, torch_index = environment.base_image(), environment.torch_index()
         if docker_answers():
             yield Workshop(Docker(folder), base or DOCKER_BASE, torch_index)
             return
@@ -69,18 +69,10 @@ def gigabytes_to_build(layout: Layout) -> float:
     folder = layout.cache / "images"
     missing = list(IMAGES)
     if shutil.which("buildah") is not None and (folder / "storage").is_dir():
-        base, torch_index = _chosen_base() or base_tag(), _chosen_torch_index()
+        base, torch_index = environment.base_image() or base_tag(), environment.torch_index()
         shop = Workshop(Buildah(folder), base, torch_index)
         missing = [image for image in IMAGES if not shop.builder.holds(_dependency_tag(_plan(shop, image)))]
     return max((image.gigabytes for image in missing), default=0)
-
-
-def _chosen_base() -> str:
-    return os.environ.get("EMBEDPLANE_BASE_IMAGE", "")
-
-
-def _chosen_torch_index() -> str:
-    return os.environ.get("EMBEDPLANE_TORCH_INDEX", "")
 
 
 def build_all(layout: Layout, names: tuple[str, ...] = ()) -> list[Built]:

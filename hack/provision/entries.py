@@ -1,7 +1,6 @@
 """Folders of the cache whose names follow from what describes their content: complete, or not there."""
 
 import hashlib
-import os
 import shutil
 import subprocess
 from collections.abc import Callable
@@ -9,6 +8,7 @@ from pathlib import Path
 
 from hack.cluster.layout import REPOSITORY, Layout
 from hack.cluster.progress import SetupError, step
+from hack.environment import extended
 
 COMMAND = ".venv/bin/python -m hack.provision"
 _DIGITS = 12
@@ -43,7 +43,7 @@ def run(*command: str | Path, **environment: str) -> str:
     done = subprocess.run(
         command,
         cwd=REPOSITORY,
-        env={**os.environ, "UV_PYTHON_DOWNLOADS": "never", **environment},
+        env=extended(**{"UV_PYTHON_DOWNLOADS": "never", **environment}),
         capture_output=True,
         text=True,
         check=False,
