@@ -92,9 +92,7 @@ def create_app(
     served = ServedModel(settings.model_name, settings.served_model_names, manifest)
     policy = serving_policy(settings, manifest.description)
     metrics = _metrics(served, policy)
-    limits = ServedLimits(
-        _request_limits(settings, manifest), queue_limits(settings, manifest), tokenizer_threads=TOKENIZER_THREADS
-    )
+    limits = _limits(settings, manifest)
     scheduler = Scheduler(engine, limits.queue, metrics, manifest.benchmark.tokens_per_second)
     metrics.watch_queue(scheduler.queued)
     lifecycle = Lifecycle(scheduler.problem)
@@ -104,15 +102,7 @@ def create_app(
         return check.last if check else None
 
     tokenizers = ThreadPoolExecutor(TOKENIZER_THREADS, thread_name_prefix="tokenizer")
-
-    @asynccontextmanager
-    async def running() -> AsyncIterator[None]:
-        scheduler.start()
-        async with repeated(check, settings.self_check_seconds):
-            yield
-        scheduler.close()
-        tokenizers.shutdown(wait=False, cancel_futures=True)
-
+    running = _running(scheduler, check, settings.self_check_seconds, tokenizers)
     embedder = Embedder(tokenizer, scheduler, limits.request, policy, tokenizers)
     info = served_info(served, policy, limits)
     keys = ApiKeys(settings.api_keys_files) if settings.api_keys_files else None
@@ -121,12 +111,7 @@ def create_app(
     spelling = Spelling(tokenizer, limits.request, policy.prompts, tokenizers)
     further = default_paths(settings.default_route)
     families = [
-        *OpenAi(door).routes(),
-        *Tei(door, spelling).routes(),
-        *Cohere(door).routes(),
-        *Ollama(door).routes(),
-        *Rerank(door, spelling).routes(),
-        *Predict(door).routes(),
+        *_model_routes(door, spelling),
         *health_routes(lifecycle, metrics.registry),
         *info_routes(info, last_check),
         *page_routes(info, manifest, keys),
@@ -140,6 +125,32 @@ def create_app(
     listed = [*_listed(routes), *(("POST", path) for path in further)]
     asgi = with_cors(traced, settings.cors_origins)
     return Application(asgi, running, lifecycle, scheduler, metrics, bodies.give_up, listed)
+
+
+def _running(
+    scheduler: Scheduler, check: SelfCheck | None, check_seconds: float, tokenizers: ThreadPoolExecutor
+) -> Callable[[], AbstractAsyncContextManager[None]]:
+
+    @asynccontextmanager
+    async def running() -> AsyncIterator[None]:
+        scheduler.start()
+        async with repeated(check, check_seconds):
+            yield
+        scheduler.close()
+        tokenizers.shutdown(wait=False, cancel_futures=True)
+
+    return running
+
+
+def _model_routes(door: Door, spelling: Spelling) -> list[Route]:
+    return [
+        *OpenAi(door).routes(),
+        *Tei(door, spelling).routes(),
+        *Cohere(door).routes(),
+        *Ollama(door).routes(),
+        *Rerank(door, spelling).routes(),
+        *Predict(door).routes(),
+    ]
 
 
 def _router(routes: list[Route], running: Callable[[], AbstractAsyncContextManager[None]]) -> FastAPI:
@@ -198,13 +209,14 @@ def _self_check(
     return SelfCheck(proof, standard, scheduler.probe, SelfCheckMetrics(metrics.registry, metrics.labels).note, drifted)
 
 
-def _request_limits(settings: ServeSettings, manifest: EngineManifest) -> RequestLimits:
-    return RequestLimits(
+def _limits(settings: ServeSettings, manifest: EngineManifest) -> ServedLimits:
+    request = RequestLimits(
         max_sequence_length=manifest.description.max_sequence_length,
         max_inputs=settings.max_inputs,
         max_tokens=settings.max_request_tokens,
         max_bytes=settings.max_request_bytes,
     )
+    return ServedLimits(request, queue_limits(settings, manifest), tokenizer_threads=TOKENIZER_THREADS)
 
 
 def queue_limits(settings: ServeSettings, manifest: EngineManifest) -> Limits:

@@ -24,7 +24,7 @@ from embedplane_operator.decide.way import Way, build_step, export_step, fetch_s
 from embedplane_operator.no_room import NoRoom
 from embedplane_operator.render.accelerator import engine_target
 from embedplane_operator.render.inputs import fetch_inputs, source_inputs
-from embedplane_operator.render.tensorrt_llm import read_exactness
+from embedplane_operator.render.tensorrt_llm import Exactness, read_exactness
 from embedplane_operator.status import Finding, Outlook
 
 
@@ -79,21 +79,26 @@ def engine_stage(way: Way, source: SourceStatus, fetched: Mapping[str, Any], spa
         export_key = read_export_keys(fetched).get(engine_target(way.model, way.settings).export_format)
     except UnreadableAnswerError as error:
         return _unreadable(fetch_step(way, source.commit), error)
-    jobs: tuple[str, ...] = ()
-    actions: tuple[JobAction, ...] = ()
-    set_aside: list[Any] = []
-    if export_key is None:
-        step = export_step(way, source.digest)
-        outcome = advance(step, way.observed.job(step.name), way.waiter, way.now)
-        if outcome.result is None:
-            return _undone(step, outcome)
-        jobs, actions, export_key = (step.name,), outcome.actions, outcome.result.get("exportKey")
-        set_aside += outcome.result.get("setAside") or ()
-        if not isinstance(export_key, str):
-            return _unreadable(step, UnreadableAnswerError("exportKey is missing"))
-    step = build_step(way, export_key, exactness)
+    exported = _export_stage(way, source) if export_key is None else Stage(answer={"exportKey": export_key})
+    return exported if exported.answer is None else _build_stage(way, exported, exactness, space_id)
+
+
+def _export_stage(way: Way, source: SourceStatus) -> Stage:
+    step = export_step(way, source.digest)
+    outcome = advance(step, way.observed.job(step.name), way.waiter, way.now)
+    if outcome.result is None:
+        return _undone(step, outcome)
+    if not isinstance(outcome.result.get("exportKey"), str):
+        return _unreadable(step, UnreadableAnswerError("exportKey is missing"))
+    return Stage(answer=outcome.result, jobs=(step.name,), actions=outcome.actions)
+
+
+def _build_stage(way: Way, exported: Stage, exactness: Exactness, space_id: str) -> Stage:
+    """Builds from an export; what that and the build set aside is said together."""
+    export = exported.answer or {}
+    step = build_step(way, export["exportKey"], exactness)
     outcome, ticket = in_turn(way, advance(step, way.observed.job(step.name), way.waiter, way.now))
-    jobs, actions = (*jobs, step.name), (*actions, *outcome.actions)
+    jobs, actions = (*exported.jobs, step.name), (*exported.actions, *outcome.actions)
     if outcome.result is None:
         finding = in_vain(way.lack, outcome.finding) if outcome.finding else None
         return Stage(
@@ -106,7 +111,7 @@ def engine_stage(way: Way, source: SourceStatus, fetched: Mapping[str, Any], spa
             build_ticket=ticket,
         )
     try:
-        set_aside += outcome.result.get("setAside") or ()
+        set_aside = [*(export.get("setAside") or ()), *(outcome.result.get("setAside") or ())]
         answer = {**outcome.result, "setAside": set_aside or None}
         engine = read_engine(way.model, way.settings, space_id, answer, way.texts, exactness)
         return Stage(engine=engine, jobs=jobs, actions=actions)

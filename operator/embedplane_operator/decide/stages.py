@@ -46,6 +46,7 @@ from embedplane_operator.decide.stability import Question, judge, waiting_cutove
 from embedplane_operator.decide.standstill import LOOK_AGAIN_BLOCKED, blocked_by, suspended
 from embedplane_operator.decide.unsaid import incomplete_description
 from embedplane_operator.decide.way import Way
+from embedplane_operator.kinds import Manifest
 from embedplane_operator.observation import Observation
 from embedplane_operator.render.network_policies import render_network_policies
 from embedplane_operator.render.service_accounts import render_service_accounts
@@ -92,22 +93,12 @@ def _serve(progress: Progress) -> Decision:
         plan = plan_spaces(spaces, way.model, None, way.now)  # nothing takes the place of what starts, until it can
     fleet = Fleet(way, spaces, plan, resolved)
     serving = _look_at_servers(progress, fleet)
-    if (keys := missing_api_keys(way.observed)) is not None:
-        progress.checks.append(LOOK_AGAIN_BLOCKED)  # Secrets are not watched
-    if has_own_texts(way.observed):
-        progress.checks.append(LOOK_AGAIN_TEXTS)
-    if plan.check_after is not None:
-        progress.checks.append(plan.check_after)
     leaving = stale_jobs(progress, is_done=serving is not None and serving.is_met)
-    namespace = way.model.metadata.namespace
     return Decision(
-        findings=Findings(progress.findings, keys, serving),
+        findings=Findings(progress.findings, missing_api_keys(way.observed), serving),
         pinned=_pinned(progress, plan, wanted, resolved),
-        shared=(
-            *render_service_accounts(namespace, way.settings),
-            *render_network_policies(namespace, way.settings),
-        ),
-        claim=render_store_claim(namespace, way.settings) if _lacks_claim(way) else None,
+        shared=_shared(way),
+        claim=_claim(way),
         apply=fleet.manifests,
         jobs=(*progress.actions, *leaving),
         delete=fleet.leftovers,
@@ -119,12 +110,33 @@ def _serve(progress: Progress) -> Decision:
         accelerator=way.model.status.accelerator,
         no_room=progress.no_room,
         serves=fleet.active_name,
-        check_after=min(progress.checks, default=None),
+        check_after=_check_after(progress, plan),
     )
 
 
-def _lacks_claim(way: Way) -> bool:
-    return way.observed.claim is None and not way.settings.store.is_remote
+def _shared(way: Way) -> tuple[Manifest, ...]:
+    """What the models of a namespace have in common."""
+    namespace = way.model.metadata.namespace
+    return (*render_service_accounts(namespace, way.settings), *render_network_policies(namespace, way.settings))
+
+
+def _claim(way: Way) -> Manifest | None:
+    """The store's claim, where the namespace lacks it."""
+    if way.observed.claim is not None or way.settings.store.is_remote:
+        return None
+    return render_store_claim(way.model.metadata.namespace, way.settings)
+
+
+def _check_after(progress: Progress, plan: Plan) -> float | None:
+    """In how many seconds to look again: at what the stages wait for, at what nobody watches, at a space to retire."""
+    checks = list(progress.checks)
+    if missing_api_keys(progress.way.observed) is not None:
+        checks.append(LOOK_AGAIN_BLOCKED)  # Secrets are not watched
+    if has_own_texts(progress.way.observed):
+        checks.append(LOOK_AGAIN_TEXTS)
+    if plan.check_after is not None:
+        checks.append(plan.check_after)
+    return min(checks, default=None)
 
 
 def _look_at_servers(progress: Progress, fleet: Fleet) -> Finding | None:
@@ -199,24 +211,27 @@ def _resolve(progress: Progress, plan: Plan, wanted: Wanted | None) -> Resolved 
     if not verdict.is_admitted:
         _pend(progress)
         return None
-    if unproven := missing_texts(way.observed):
-        findings[ConditionType.ENGINE_READY] = unproven
+    engine, findings[ConditionType.ENGINE_READY] = _engine(progress, wanted)
+    if engine is None or missing_api_keys(way.observed):
         return None
-    engine = wanted.engine
+    return Resolved(wanted.source, wanted.space, engine)
+
+
+def _engine(progress: Progress, wanted: Wanted) -> tuple[EngineStatus | None, Finding]:
+    """The engine that may serve the wanted space, made where none is known, and what is to be said of it."""
+    way, engine = progress.way, wanted.engine
+    if unproven := missing_texts(way.observed):
+        return None, unproven
     if engine is None:
         stage = engine_stage(way, wanted.source, wanted.fetched or {}, wanted.space.base_id)
         progress.take(stage)
         if stage.engine is None:
-            findings[ConditionType.ENGINE_READY] = with_holders(progress, stage.finding or _waiting("engine"))
-            return None
+            return None, with_holders(progress, stage.finding or _waiting("engine"))
         engine = stage.engine
     if failed := below_the_floor(way.model, engine):
-        findings[ConditionType.ENGINE_READY] = failed
-        return None
+        return None, failed
     words = f"{engine.backend} {engine.precision}, lowest cosine {engine.conformance.minimum_cosine:.6g}"
-    words += set_aside_words(engine.set_aside or ())
-    findings[ConditionType.ENGINE_READY] = met(Reason.PUBLISHED, words)
-    return None if missing_api_keys(way.observed) else Resolved(wanted.source, wanted.space, engine)
+    return engine, met(Reason.PUBLISHED, words + set_aside_words(engine.set_aside or ()))
 
 
 def _usable_engine(way: Way, space_id: str, spaces: Spaces) -> EngineStatus | None:
