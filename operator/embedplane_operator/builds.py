@@ -10,10 +10,10 @@ from datetime import datetime, timedelta
 
 from pydantic import ValidationError
 
+from embedplane_operator.accelerator_profiles import AcceleratorProfile
 from embedplane_operator.api.status import BuildTicket
 from embedplane_operator.kinds import EMBEDDING_MODEL, Manifest
 from embedplane_operator.render.pools import profile_of_pod
-from embedplane_operator.settings import AcceleratorProfile
 from embedplane_operator.troubles import parse_time
 
 LONGEST_START = timedelta(minutes=30)

@@ -8,10 +8,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
+from embedplane_operator.accelerator_profiles import AcceleratorProfile
 from embedplane_operator.api.conditions import Reason
 from embedplane_operator.kinds import Manifest
 from embedplane_operator.scheduling import SCHEDULING_REASONS, unscheduled
-from embedplane_operator.settings import AcceleratorProfile
 from embedplane_operator.troubles import (
     Trouble,
     container_states,

@@ -8,10 +8,10 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from embedplane_operator.accelerator_profiles import AcceleratorProfile
 from embedplane_operator.api.conditions import Reason
 from embedplane_operator.kinds import Manifest
 from embedplane_operator.render.pools import profile_of_pod
-from embedplane_operator.settings import AcceleratorProfile
 from embedplane_operator.troubles import Trouble, event_began, event_text, event_time, unscheduled_condition
 
 NODE_COMES = frozenset({"TriggeredScaleUp", "Nominated"})

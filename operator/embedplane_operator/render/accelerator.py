@@ -3,11 +3,12 @@
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
+from embedplane_operator.accelerator_profiles import AcceleratorProfile
 from embedplane_operator.api.v1alpha1 import EmbeddingModel
 from embedplane_operator.kinds import Manifest
 from embedplane_operator.render.names import ANNOTATION_ACCELERATOR, LABEL_PROFILE
 from embedplane_operator.render.tensorrt_llm import Exactness, why_not
-from embedplane_operator.settings import AcceleratorProfile, Settings
+from embedplane_operator.settings import Settings
 
 SHARED_MEMORY = "shared-memory"
 ExportFormat = Literal["openvino", "onnx"]

@@ -5,6 +5,7 @@ A Job is named by a hash of its inputs and never patched; the operator deletes i
 
 from dataclasses import dataclass
 
+from embedplane_operator.accelerator_profiles import AcceleratorProfile
 from embedplane_operator.api.v1alpha1 import EmbeddingModel
 from embedplane_operator.kinds import Manifest
 from embedplane_operator.render.manifest import Owner, owner_reference, ownership_labels
@@ -17,7 +18,7 @@ from embedplane_operator.render.names import (
 from embedplane_operator.render.placement import render_placement
 from embedplane_operator.render.pod import Container, render_pod_spec
 from embedplane_operator.render.store import store_labels
-from embedplane_operator.settings import AcceleratorProfile, Settings
+from embedplane_operator.settings import Settings
 
 PERMANENT = 64
 NO_MESH_LABELS = {"sidecar.istio.io/inject": "false"}

@@ -1,11 +1,12 @@
 """Where a pod may run and what the user puts over it: profile, podTemplate, and the node that holds the store. Pure."""
 
+from embedplane_operator.accelerator_profiles import AcceleratorProfile
 from embedplane_operator.api.v1alpha1 import EmbeddingModel
 from embedplane_operator.kinds import Manifest
 from embedplane_operator.render.accelerator import profile_of
 from embedplane_operator.render.manifest import as_written
 from embedplane_operator.render.names import LABEL_STORE, STORE_CLAIM
-from embedplane_operator.settings import AcceleratorProfile, Settings
+from embedplane_operator.settings import Settings
 
 REQUIRED = "requiredDuringSchedulingIgnoredDuringExecution"
 PREFERRED = "preferredDuringSchedulingIgnoredDuringExecution"

@@ -2,8 +2,8 @@
 
 from collections.abc import Mapping
 
+from embedplane_operator.accelerator_profiles import AcceleratorProfile
 from embedplane_operator.kinds import Manifest
-from embedplane_operator.settings import AcceleratorProfile
 
 
 def profile_of_pod(spec: Manifest, profiles: Mapping[str, AcceleratorProfile]) -> str | None:

@@ -4,10 +4,11 @@ import math
 from collections.abc import Mapping
 from decimal import Decimal
 
+from embedplane_operator.accelerator_profiles import AcceleratorProfile
 from embedplane_operator.api.pods import ResourceRequirements
 from embedplane_operator.api.v1alpha1 import EmbeddingModel
 from embedplane_operator.kinds import Manifest
-from embedplane_operator.settings import AcceleratorProfile, Settings
+from embedplane_operator.settings import Settings
 
 CPU = "cpu"
 SUFFIXES: Mapping[str, Decimal] = {
