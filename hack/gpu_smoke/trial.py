@@ -7,6 +7,7 @@ import json
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from statistics import fmean
 from typing import Any, TypeVar
 
@@ -142,7 +143,7 @@ def _serve(
             return
         first = record.attempt("vectors", lambda: _vectors(record, server, reference))
         for kind in KINDS:
-            record.attempt(f"speed, {kind} texts", lambda kind=kind: _speed(record, bench, server, kind, window))  # type: ignore[misc]
+            record.attempt(f"speed, {kind} texts", partial(_speed, record, bench, server, kind, window))
         _keep_memory(record, memory)
         record.attempt("kill", lambda: _end(server, "KILL", KILLED))
     with bench.server(variables) as server:

@@ -14,6 +14,7 @@ L4_TAKEN = (
     "affinity/selector. no new claims to deallocate, preemption: 0/3 nodes are available: 1 No preemption victims "
     "found for incoming pod, 2 Preemption is not helpful for scheduling."
 )
+PULLING = 'Pulling image "server-gpu:1"'
 
 
 async def building(spec: dict[str, Any] | None = None) -> World:
@@ -75,3 +76,13 @@ def server_pod(world: World, status: dict[str, Any], name: str = "a") -> dict[st
     }
     spec = {**template["spec"], "nodeName": "l4-1"}
     return world.cluster.put({"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": spec, "status": status})
+
+
+def message(world: World, kind: str = "EngineReady") -> str:
+    return str((world.condition(kind) or {})["message"])
+
+
+def events_of(world: World) -> list[tuple[str, str]]:
+    """Type and reason of the Events about the model."""
+    told = [event for event in world.cluster.all("Event") if event["regarding"].get("kind") == "EmbeddingModel"]
+    return [(event["type"], event["reason"]) for event in told]

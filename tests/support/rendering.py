@@ -28,6 +28,11 @@ from embedplane_operator.settings import Settings
 
 ROOT = Path(__file__).parents[2]
 SPACE = "vs1-0123456789abcdef0123"
+HUB: dict[str, Any] = {"source": {"huggingFace": {"repo": "a/b"}}}
+TOKEN = {"source": {"huggingFace": {"repo": "a/b", "tokenSecretRef": {"name": "token"}}}}
+GPU = HUB | {"accelerator": {"profile": "nvidia-l4"}}
+RICH = GPU | TOKEN | {"scaling": {"maxReplicas": 3}}
+"""Specs: the least, with a Secret, on a GPU, and with all of it."""
 L4 = {
     "resourceName": "nvidia.com/gpu",
     "nodeSelector": {"nvidia.com/gpu.product": "NVIDIA-L4"},
@@ -117,3 +122,10 @@ def every_manifest(model: EmbeddingModel, settings: Settings) -> list[Manifest]:
         render_service(model, settings, space),
         *([budget] if budget else []),
     ]
+
+
+def pods(spec: dict[str, Any], **settings: Any) -> dict[str, Manifest]:
+    """Return the pod templates of a model by what their container runs."""
+    manifests = every_manifest(model_of(spec), settings_of(**settings))
+    templates = [each["spec"]["template"] for each in manifests if "template" in each.get("spec", {})]
+    return {template["spec"]["containers"][0]["args"][0]: template for template in templates}

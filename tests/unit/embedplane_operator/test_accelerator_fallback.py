@@ -1,4 +1,4 @@
-"""Several accelerator profiles: the first that has room is taken, and what serves is never moved."""
+"""Several accelerator profiles: one without room is given up for the next, which gets an engine of its own."""
 
 import json
 from typing import Any
@@ -20,14 +20,12 @@ from tests.support.pools import (
     nodes_of,
     on,
     passing,
-    pools,
     profile_in_use,
     server,
-    serving,
     waiting_for_a_build,
 )
 from tests.support.spaces import lose_status
-from tests.support.world import ENGINE, HUB, World, fetched, name_of
+from tests.support.world import ENGINE, World, fetched, name_of
 
 L4_THEN_A10G = on("l4", "a10g")
 
@@ -101,57 +99,6 @@ async def test_servers_that_find_no_node_for_long_bring_the_next_pool_too() -> N
     assert profile_in_use(world) == "a10g"
 
 
-async def test_a_pool_that_took_one_server_has_room() -> None:
-    world = await building(L4_THEN_A10G)
-    await built(world)
-    server(world, "first")
-    server(world, "second", no_node(world))
-
-    await passing(world, 60)
-
-    assert profile_in_use(world) == "l4"
-
-
-async def test_a_scale_up_that_finds_no_room_moves_nothing() -> None:
-    world = await serving(L4_THEN_A10G)
-    before = nodes_of(world.deployment())
-    server(world, "another", no_node(world))
-
-    await passing(world, 60)
-
-    assert profile_in_use(world) == "l4"
-    assert nodes_of(world.deployment()) == before
-    assert world.jobs() == []
-
-
-async def test_a_build_without_room_beside_what_serves_moves_nothing() -> None:
-    world = await serving(L4_THEN_A10G)
-    world.model(L4_THEN_A10G | {"engine": {"precision": "float32"}})
-    await world.settle()
-    await exported(world)
-    lacks_node(world)
-
-    await passing(world, 60)
-
-    assert profile_in_use(world) == "l4"
-    assert world.says("EngineReady") == ("False", "Unschedulable")
-    assert world.says("Available") == ("True", "ReplicasReady")
-
-
-async def test_a_lost_node_is_waited_for_as_long_as_any() -> None:
-    world = await serving(L4_THEN_A10G)
-    server(world, "another", no_node(world))
-    await passing(world, 60)
-    world.make_ready(0)
-    server(world, status=no_node(world))  # in the place of the one whose node is gone
-
-    await passing(world, 14.9)
-    assert profile_in_use(world) == "l4"
-    await passing(world, 0.1)
-
-    assert profile_in_use(world) == "a10g"
-
-
 async def test_pools_of_the_same_gpu_share_the_engine() -> None:
     world = await building(on("l4-spot", "l4"))
     await built(world)
@@ -196,133 +143,6 @@ async def test_every_profile_gets_its_time() -> None:
 
     assert profile_in_use(world) == "t4"
     assert len(events(world, "AcceleratorChosen")) == 2
-
-
-@pytest.mark.parametrize(
-    ("status", "what"),
-    [
-        ({"conditions": [{"type": "PodScheduled", "status": "True"}]}, "an image that is pulled for long"),
-        (
-            {"conditions": [{"type": "PodScheduled", "status": "False", "reason": "SchedulingGated"}]},
-            "a pod that is held back from the scheduler",
-        ),
-        ({}, "a pod that the scheduler has not looked at"),
-    ],
-)
-async def test_only_the_want_of_room_counts(status: dict[str, Any], what: str) -> None:
-    world = await building(L4_THEN_A10G)
-    world.pod_of(world.job("build"), {"phase": "Pending", **status})
-
-    await passing(world, 60)
-
-    assert profile_in_use(world) == "l4", what
-
-
-async def test_a_claim_that_is_not_bound_is_no_want_of_room() -> None:
-    world = await building(L4_THEN_A10G)
-    claim = world.cluster.find("PersistentVolumeClaim", "embedplane-store") or {}
-    world.cluster.put({**claim, "status": {"phase": "Pending"}})
-    regarding = {"uid": claim["metadata"]["uid"], "name": name_of(claim)}
-    event = {"apiVersion": "events.k8s.io/v1", "kind": "Event", "type": "Warning", "note": "no such class"}
-    world.cluster.put({**event, "metadata": {"name": "claim", "namespace": "search"}, "regarding": regarding})
-    lacks_node(world)
-
-    await passing(world, 60)
-
-    assert profile_in_use(world) == "l4"
-
-
-async def test_a_failed_build_stays_where_it_is() -> None:
-    world = await building(L4_THEN_A10G)
-    world.fail("build", "ConformanceFailed", "lowest cosine 0.98")
-
-    await passing(world, 600)
-
-    assert profile_in_use(world) == "l4"
-
-
-async def test_a_fallback_that_is_added_changes_nothing_that_runs() -> None:
-    world = await serving(HUB | {"accelerator": {"profile": "l4"}})
-    before = world.deployment()["metadata"]["resourceVersion"]
-    chosen = world.status["accelerator"]
-    world.advance(MINUTES)
-
-    for profiles in (("l4",), ("l4", "a10g"), ("l4", "t4", "a10g")):
-        world.model(on(*profiles))
-        await world.settle()
-
-    assert world.deployment()["metadata"]["resourceVersion"] == before
-    assert world.status["accelerator"] == chosen
-    assert world.jobs() == []
-
-
-async def test_a_fallback_that_is_added_while_another_is_in_use_leaves_that_in_use() -> None:
-    world = await fallen_back(L4_THEN_A10G)
-    chosen = world.status["accelerator"]
-
-    world.model(on("l4", "a10g", "t4"))
-    await world.settle()
-
-    assert world.status["accelerator"] == chosen
-
-
-async def test_a_profile_that_is_added_behind_the_last_one_is_tried() -> None:
-    world = await fallen_back(L4_THEN_A10G)
-    lacks_node(world)
-    await passing(world, 600)
-
-    world.model(on("l4", "a10g", "t4"))
-    await world.settle()
-    lacks_node(world)  # the edit made the build start anew
-    await passing(world, 15)
-
-    assert profile_in_use(world) == "t4"
-
-
-@pytest.mark.parametrize("accelerator", [{"profile": "l4"}, {"profiles": ["l4", "a10g"], "count": 2}])
-async def test_an_edit_of_what_was_tried_starts_anew(accelerator: dict[str, Any]) -> None:
-    world = await fallen_back(L4_THEN_A10G)
-    await built(world)
-    world.make_ready()
-    await world.settle()
-
-    world.model(HUB | {"accelerator": accelerator})
-    await world.settle()
-    await exported(world)
-
-    assert profile_in_use(world) == "l4"
-    assert nodes_of(world.job("build")) == {"nvidia.com/gpu.product": "NVIDIA-L4"}
-    assert nodes_of(world.deployment()) == A10G["nodeSelector"]  # it serves until the other engine is there
-    assert world.says("Available") == ("True", "ReplicasReady")
-
-
-async def test_without_an_accelerator_nothing_of_one_is_said() -> None:
-    world = await fallen_back(L4_THEN_A10G)
-
-    world.model(HUB)
-    await world.settle()
-
-    assert "accelerator" not in world.status
-
-
-async def test_a_model_that_is_suspended_keeps_its_profile() -> None:
-    world = await fallen_back(L4_THEN_A10G)
-    chosen = world.status["accelerator"]
-
-    world.model(on("t4") | {"suspend": True})
-    await world.settle()
-
-    assert world.status["accelerator"] == chosen
-
-
-async def test_a_list_with_an_unknown_profile_is_refused() -> None:
-    world = World(pools())
-    world.model(on("l4", "abacus"))
-    await world.settle()
-
-    assert world.says("Stalled") == ("True", "UnknownAccelerator")
-    assert "abacus is not a profile of this installation" in (world.condition("Ready") or {})["message"]
-    assert world.jobs() == []
 
 
 @pytest.mark.parametrize("is_built", [False, True])
