@@ -15,6 +15,42 @@ from tests.support.api_server import serving
 
 CHART = Path(__file__).parents[2] / "charts" / "embedplane"
 Manifest = dict[str, Any]
+EVERYTHING: dict[str, Any] = {
+    "installation": "blue",
+    "watchNamespaces": ["search", "ads"],
+    "images": {
+        "registry": "registry.example.com/ai/",
+        "pullSecrets": ["pull"],
+        "server": {"digest": "sha256:" + "a" * 64},
+        "exporter": {"tag": "edge"},
+    },
+    "hub": {"endpoint": "http://hub.example.com:8089"},
+    "store": {"accessMode": "ReadWriteOnce", "storageClassName": "fast", "size": "20Gi"},
+    "prometheus": {
+        "url": "https://prometheus.example.com",
+        "caConfigMap": {"name": "ca"},
+        "bearerTokenSecret": {"name": "token"},
+        "headers": {"X-Scope-OrgID": "blue"},
+        "matchers": ['cluster="eu-1"'],
+        "labels": {"namespace": "exported_namespace"},
+    },
+    "podSecurity": {"runAsUser": None, "runAsGroup": None, "fsGroup": None},
+    "networkPolicy": {
+        "fetchEgress": [{"to": [{"ipBlock": {"cidr": "198.18.0.0/15"}}]}],
+        "telemetryEgress": [{"ports": [{"protocol": "TCP", "port": 4318}]}],
+    },
+    "jobs": {"maxConcurrentBuilds": 2},
+    "scrapeAnnotations": False,
+    "podMonitor": {"enabled": True, "labels": {"release": "monitoring"}},
+    "operator": {
+        "labels": {"team": "ai"},
+        "annotations": {"note": "x"},
+        "nodeSelector": {"pool": "system"},
+        "tolerations": [{"key": "system", "operator": "Exists"}],
+        "priorityClassName": "high",
+    },
+}
+"""Values that set what can be set."""
 
 
 @dataclass(frozen=True)
@@ -65,3 +101,22 @@ class Helm:
 def helm() -> Helm:
     assert shutil.which("helm"), "helm is not on the PATH: run make test, or add Embedplane's cache (bin) to the PATH"
     return Helm()
+
+
+@pytest.fixture(scope="session")
+def default(helm: Helm) -> Rendered:
+    return helm.template()
+
+
+@pytest.fixture(scope="session")
+def everything(helm: Helm) -> Rendered:
+    return helm.template(**EVERYTHING)
+
+
+def pod_of(rendered: Rendered) -> dict[str, Any]:
+    spec: dict[str, Any] = rendered.the("Deployment")["spec"]["template"]["spec"]
+    return spec
+
+
+def names_of(rendered: Rendered, kind: str) -> set[str]:
+    return {each["metadata"]["name"] for each in rendered.of_kind(kind)}

@@ -14,8 +14,10 @@ from embedplane_server.__main__ import main
 from embedplane_server.model import describe
 from embedplane_server.settings import Overrides
 from tests.support.reference import minilm_folder
+from tests.unit.embedplane_server.changed_models import changed, model, written
+from tests.unit.embedplane_server.inert_changes import INERT
+from tests.unit.embedplane_server.live_changes import LIVE
 from tests.unit.embedplane_server.model_folder import BERT, write_model
-from tests.unit.embedplane_server.test_vector_space_properties import INERT, LIVE, changed, model, written
 
 DOCUMENT = Path(__file__).parents[3] / "docs" / "vector-space.md"
 
