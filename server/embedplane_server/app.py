@@ -114,7 +114,7 @@ def create_app(
         *_model_routes(door, spelling),
         *health_routes(lifecycle, metrics.registry),
         *info_routes(info, last_check),
-        *page_routes(info, manifest, keys),
+        *page_routes(info, manifest, keys, further),
         *openapi_routes(choices(served, policy, tokenizer.vocabulary_size), further),
     ]
     routes = offered(families, manifest.description.kind)

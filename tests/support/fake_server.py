@@ -14,7 +14,7 @@ from embedplane_server.app import Application
 from embedplane_server.builders.manifest import EngineManifest
 from embedplane_server.http_server import DrainingServer, http_server, listen
 from embedplane_server.model.description import Kind
-from tests.support.fake_engine import MANIFESTS, FakeEngine, fake_application, serve_settings
+from tests.support.fake_engine import MANIFESTS, FakeEngine, engine_manifest, fake_application, serve_settings
 
 
 @dataclass
@@ -35,7 +35,8 @@ class RunningServer:
 @contextmanager
 def running_server(manifest: EngineManifest | None = None, **options: Any) -> Iterator[RunningServer]:
     """Serve until the block ends."""
-    engine = FakeEngine()
+    manifest = manifest or engine_manifest()
+    engine = FakeEngine(manifest.description.dimensions)
     application = fake_application(engine, manifest, **options)
     ready = threading.Event()
     server = http_server(application, serve_settings(**options), ready.set)

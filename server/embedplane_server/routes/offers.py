@@ -18,7 +18,6 @@ RERANKER: frozenset[Kind] = frozenset({"reranker"})
 CLASSIFYING: frozenset[Kind] = frozenset({"reranker", "classifier"})
 
 OFFERED: Mapping[str, frozenset[Kind]] = {
-    "/": EMBEDDING,
     "/v1/embeddings": EMBEDDING,
     "/embeddings": EMBEDDING,
     "/embed": EMBEDDING,
@@ -61,4 +60,4 @@ def offered(routes: Sequence[Route], kind: Kind) -> list[Route]:
 
 
 def _like(route: Route, refuse: Callable[[Request], Awaitable[Response]]) -> Route:
-    return Route(route.path, refuse, methods=sorted((route.methods or set()) - {"HEAD"}))
+    return Route(route.path, refuse, methods=sorted(route.methods or ()))

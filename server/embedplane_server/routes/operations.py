@@ -152,7 +152,7 @@ OPERATIONS: Sequence[Operation] = (
     Operation("get", "/health/live", "Whether the process works", STATUS, statuses=(503,), is_open=True),
     Operation("get", "/health/ready", "Whether requests are wanted", STATUS, statuses=(503,), is_open=True),
     Operation("get", "/metrics", "Metrics for Prometheus", TEXT, media_type="text/plain", is_open=True),
-    Operation("get", "/openapi.json", "This document", {"type": "object"}),
+    Operation("get", "/openapi.json", "All routes in detail, as OpenAPI 3.1", {"type": "object"}),
     Operation(
         "get",
         "/",

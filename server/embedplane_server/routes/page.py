@@ -1,4 +1,6 @@
-"""`/`: the served model for people, with examples and a box to compare texts. `page.html` is all of it.
+"""`/`: the served model for people, with examples and a box to try it. `page.html` is all of it.
+
+It is one page for models of all kinds: parts of it stand there or not.
 
 Filled once, at start; a request only puts its own host into the examples. Where the server has keys, a request without
 one gets the page without the facts, as `/info` would tell them to nobody either.
@@ -7,7 +9,7 @@ one gets the page without the facts, as `/info` would tell them to nobody either
 import base64
 import hashlib
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from importlib.resources import files
 
 from starlette.requests import Request
@@ -17,7 +19,9 @@ from starlette.routing import Route
 from embedplane_server import __version__
 from embedplane_server.builders.manifest import EngineManifest
 from embedplane_server.keys import ApiKeys
+from embedplane_server.model.description import Kind
 from embedplane_server.routes.authorization import authorize, sends_key
+from embedplane_server.routes.operations import operations_for
 from embedplane_server.routes.page_values import page_values
 from embedplane_server.schemas.info import Info
 
@@ -28,12 +32,13 @@ SECTION = re.compile(r"\{\{#(\w+)\}\}\n(.*?)\{\{/\1\}\}\n", re.DOTALL)
 VALUE = re.compile(r"\{\{(?!url)(\w+)\}\}")
 
 
-def page_routes(info: Info, manifest: EngineManifest, keys: ApiKeys | None) -> list[Route]:
-    """Return /."""
+def page_routes(info: Info, manifest: EngineManifest, keys: ApiKeys | None, further: Sequence[str] = ()) -> list[Route]:
+    """Return /; `further` are paths that embed as `/v1/embeddings` does."""
+    kind = manifest.description.kind
     template = files("embedplane_server.routes").joinpath("page.html").read_text(encoding="utf-8")
     headers = _headers(template)
-    facts = page_values(info, manifest, has_keys=keys is not None)
-    sections = {"open": True, "prompts": bool(info.prompts), "links": keys is None}
+    facts = page_values(info, manifest, operations_for(kind, further), has_keys=keys is not None)
+    sections = {"open": True, "prompts": bool(info.prompts), "links": keys is None, **_parts(kind)}
     open_page = _fill(template, facts, sections)
     locked_page = _fill(template, {"title": "Embedplane", "version": __version__}, {"locked": True})
 
@@ -46,6 +51,16 @@ def page_routes(info: Info, manifest: EngineManifest, keys: ApiKeys | None) -> l
         return Response(document.replace(URL, _url(request).encode("ascii")), headers=headers, media_type="text/html")
 
     return [Route("/", page, methods=["GET"])]
+
+
+def _parts(kind: Kind) -> dict[str, bool]:
+    """Return which parts of the page a model of this kind has."""
+    return {
+        "embeds": kind == "embedding",
+        "scores": kind != "embedding",
+        "query": kind != "classifier",
+        "labels": kind == "classifier",
+    }
 
 
 def _url(request: Request) -> str:

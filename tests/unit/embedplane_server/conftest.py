@@ -1,6 +1,7 @@
-"""The application around the fake engine, called in process; the real MiniLM in a process of its own."""
+"""The application around the fake engine, called in process; real models and a browser, in processes of their own."""
 
 from collections.abc import AsyncIterator, Iterator
+from typing import TYPE_CHECKING
 
 import httpx
 import pytest
@@ -8,6 +9,9 @@ import pytest
 from embedplane_server.app import Application
 from tests.support.fake_engine import FakeEngine, fake_application
 from tests.support.minilm import ServedMiniLM, minilm_up
+
+if TYPE_CHECKING:
+    from tests.support.browser import Browser
 
 
 @pytest.fixture
@@ -41,3 +45,21 @@ def minilm(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServedMiniLM]:
     """One server for all tests that are marked `model`: to export and to build takes a minute."""
     with minilm_up(tmp_path_factory.mktemp("cache")) as served:
         yield served
+
+
+@pytest.fixture(scope="module")
+def one_browser(tmp_path_factory: pytest.TempPathFactory) -> "Iterator[Browser]":
+    from tests.support.browser import running_browser  # noqa: PLC0415 -- selenium, only for tests of the page
+
+    with running_browser(tmp_path_factory.mktemp("profile")) as browser:
+        yield browser
+
+
+@pytest.fixture
+def browser(one_browser: "Browser") -> "Browser":
+    one_browser.run_scripts(True)
+    one_browser.prefer("light")
+    one_browser.be_wide(1200)
+    one_browser.get("about:blank")
+    one_browser.complaints()
+    return one_browser

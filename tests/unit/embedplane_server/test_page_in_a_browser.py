@@ -6,44 +6,17 @@ import numpy as np
 import pytest
 from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
-from selenium.webdriver.remote.webelement import WebElement
 from selenium.webdriver.support.select import Select
 
 from embedplane_server.similarity import similarities
-from tests.support.browser import Browser, running_browser
 from tests.support.fake_engine import SPACE, engine_manifest
 from tests.support.fake_server import RunningServer, running_server
+from tests.support.page import LEAST_CONTRAST, find, results, text, write
 from tests.support.reference import cosines, reference_model
 from tests.support.waiting import wait_for
 from tests.unit.embedplane_server.serving import vectors_of
 
 pytestmark = pytest.mark.model
-
-RESULTS = """
-return [...document.querySelectorAll(".results li")].map((item) => [
-  item.querySelector("span").innerText,
-  item.querySelector(".score").innerText,
-  item.querySelector(".bar").style.width,
-]);
-"""
-LEAST_CONTRAST = 4.5
-"""What WCAG 2 asks of text, level AA."""
-
-
-@pytest.fixture(scope="module")
-def one_browser(tmp_path_factory) -> Iterator[Browser]:
-    with running_browser(tmp_path_factory.mktemp("profile")) as browser:
-        yield browser
-
-
-@pytest.fixture
-def browser(one_browser) -> Browser:
-    one_browser.run_scripts(True)
-    one_browser.prefer("light")
-    one_browser.be_wide(1200)
-    one_browser.get("about:blank")
-    one_browser.complaints()
-    return one_browser
 
 
 @pytest.fixture
@@ -59,33 +32,12 @@ def locked(tmp_path) -> Iterator[RunningServer]:
         yield running
 
 
-def find(browser: Browser, selector: str) -> WebElement:
-    return browser.find_element(By.CSS_SELECTOR, selector)
-
-
-def write(browser: Browser, selector: str, text: str) -> None:
-    find(browser, selector).clear()
-    find(browser, selector).send_keys(text)
-
-
-def text(browser: Browser, selector: str) -> str:
-    """Return what an element says now, in one step: the page may replace it at any moment."""
-    said: str = browser.execute_script("return document.querySelector(arguments[0])?.innerText ?? ''", selector)
-    return said
-
-
-def results(browser: Browser) -> list[tuple[str, float, float]]:
-    """Return the text, the score and the length of the bar in per cent of each result, from top to bottom."""
-    rows = wait_for("results", lambda: browser.execute_script(RESULTS), within=20)
-    return [(text, float(score), float(width.removesuffix("%"))) for text, score, width in rows]
-
-
 def test_texts_are_ranked_as_sentence_transformers_would(browser, minilm):
     browser.get(minilm.url)
     assert text(browser, "h1") == "minilm"
     query = find(browser, "#query").get_property("value")
     texts = find(browser, "#texts").get_property("value").splitlines()
-    find(browser, "#compare button").click()
+    find(browser, "#ask button").click()
     found = results(browser)
 
     vectors = reference_model().encode([query, *texts], batch_size=1)
@@ -117,12 +69,12 @@ def test_a_prompt_is_sent_where_the_model_has_one(browser, server):
     write(browser, "#query", "a b")
     write(browser, "#texts", "c d e")
     assert Select(find(browser, "#query-prompt")).first_selected_option.text == "query"
-    find(browser, "#compare button").click()
+    find(browser, "#ask button").click()
     results(browser)
     assert text(browser, ".taken").startswith("Query: 7 tokens, "), "two special ones, two, and three of the prompt"
 
     Select(find(browser, "#query-prompt")).select_by_visible_text("none")
-    find(browser, "#compare button").click()
+    find(browser, "#ask button").click()
     wait_for("an answer without the prompt", lambda: text(browser, ".taken").startswith("Query: 4 tokens, "))
 
 
@@ -134,7 +86,7 @@ def test_scores_are_by_the_models_own_function(browser, similarity):
     with running_server(engine_manifest(similarity=similarity)) as server:
         browser.get(server.url)
         write(browser, "#texts", "\n".join(texts))
-        find(browser, "#compare button").click()
+        find(browser, "#ask button").click()
         found = results(browser)
     assert [score for _, score, _ in found] == pytest.approx(expected, abs=0.001)
     bars = [bar for _, _, bar in found]
@@ -146,11 +98,11 @@ def test_scores_are_by_the_models_own_function(browser, similarity):
 def test_what_the_server_refuses_is_said_in_its_words(browser, server):
     browser.get(server.url)
     write(browser, "#texts", "word " * 65)
-    find(browser, "#compare button").click()
+    find(browser, "#ask button").click()
     fault = wait_for("a fault", lambda: browser.find_elements(By.CSS_SELECTOR, "#answer .fault"))[0]
     assert "maximum context length is 64 tokens" in fault.text
     assert fault.aria_role == "alert"
-    assert find(browser, "#compare button").is_enabled()
+    assert find(browser, "#ask button").is_enabled()
 
 
 def test_the_keyboard_is_enough_and_everything_has_a_name(browser, server):
@@ -172,7 +124,7 @@ def test_the_keyboard_is_enough_and_everything_has_a_name(browser, server):
 def test_text_can_be_read_by_day_and_by_night(browser, server, locked, color_scheme):
     browser.prefer(color_scheme)
     browser.get(server.url)
-    find(browser, "#compare button").click()
+    find(browser, "#ask button").click()
     results(browser)
     contrasts = browser.contrasts()
     browser.get(locked.url)
@@ -187,7 +139,7 @@ def test_text_can_be_read_by_day_and_by_night(browser, server, locked, color_sch
 def test_a_phone_scrolls_in_one_direction(browser, server, width):
     browser.be_wide(width)
     browser.get(server.url)
-    find(browser, "#compare button").click()
+    find(browser, "#ask button").click()
     results(browser)
     assert browser.execute_script("return document.documentElement.scrollWidth <= document.documentElement.clientWidth")
 
@@ -222,11 +174,11 @@ def test_a_key_opens_the_page_and_is_forgotten_with_it(browser, locked):
     write(browser, "#key", "secret")
     find(browser, "#unlock button").click()
     wait_for("the model", lambda: text(browser, "h1") == "minilm")
-    find(browser, "#compare button").click()
+    find(browser, "#ask button").click()
     assert len(results(browser)) == 4
 
     kept = browser.execute_script("return [document.cookie, localStorage.length, sessionStorage.length, location.href]")
     assert kept == ["", 0, 0, f"{locked.url}/"]
     browser.refresh()
-    assert browser.find_elements(By.ID, "compare") == []
+    assert browser.find_elements(By.ID, "ask") == []
     assert find(browser, "#key").get_property("value") == ""
