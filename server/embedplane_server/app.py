@@ -26,7 +26,7 @@ from embedplane_server.retirement import Retirement
 from embedplane_server.routes.body import Bodies
 from embedplane_server.routes.cohere import Cohere
 from embedplane_server.routes.cors import with_cors
-from embedplane_server.routes.default_route import check_free, default_paths
+from embedplane_server.routes.default_route import check_free, default_paths, read_as
 from embedplane_server.routes.door import Door
 from embedplane_server.routes.edge import Edge, EdgeSettings
 from embedplane_server.routes.errors import error_response
@@ -121,7 +121,7 @@ def create_app(
     check_free(further, routes)
     edge_settings = _edge_settings(settings, served, policy, routes, keys, last_check)
     edge = Edge(_router(routes, running), edge_settings, lifecycle, metrics)
-    traced = with_traces(edge, tracing, served.name, {*edge_settings.known_paths, *further})
+    traced = with_traces(edge, tracing, served.name, {*edge_settings.known_paths, *edge_settings.read_as})
     listed = [*_listed(routes), *(("POST", path) for path in further)]
     asgi = with_cors(traced, settings.cors_origins)
     return Application(asgi, running, lifecycle, scheduler, metrics, bodies.give_up, listed)
@@ -154,7 +154,13 @@ def _model_routes(door: Door, spelling: Spelling) -> list[Route]:
 
 
 def _router(routes: list[Route], running: Callable[[], AbstractAsyncContextManager[None]]) -> FastAPI:
-    app = FastAPI(openapi_url=None, lifespan=lambda _: running(), routes=list(routes), telemetry=NO_TELEMETRY)
+    app = FastAPI(
+        openapi_url=None,
+        redirect_slashes=False,
+        lifespan=lambda _: running(),
+        routes=list(routes),
+        telemetry=NO_TELEMETRY,
+    )
     app.add_exception_handler(HTTPException, _pass_on)
     app.add_exception_handler(Exception, _error)
     return app
@@ -178,12 +184,13 @@ def _edge_settings(
     last_check: Callable[[], Checked | None],
 ) -> EdgeSettings:
     plain = [route for route in routes if not route.param_convertors]
+    known = frozenset(route.path for route in plain)
     return EdgeSettings(
         vector_space=policy.matryoshka.space_name(policy.matryoshka.default),
         commit=served.manifest.commit,
         max_connection_seconds=settings.max_connection_seconds,
-        known_paths=frozenset(route.path for route in plain),
-        default_paths=frozenset(default_paths(settings.default_route)),
+        known_paths=known,
+        read_as=read_as(settings.default_route, known),
         shortcuts={(method, route.path): route.endpoint for route in plain for method in route.methods or ()},
         keys=keys,
         last_check=last_check,

@@ -21,7 +21,6 @@ from embedplane_server.retirement import Retirement
 from embedplane_server.routes.authorization import check_key
 from embedplane_server.routes.connection import connection_of
 from embedplane_server.routes.errors import INTERNAL, error_response, verdict_on
-from embedplane_server.routes.openai import EMBEDDINGS_PATH
 from embedplane_server.routes.traced import note_refusal
 from embedplane_server.self_check import Checked
 
@@ -46,8 +45,8 @@ class EdgeSettings:
     max_connection_seconds: float
     known_paths: Collection[str]
     """The values of the label `route`; any other path is counted as `other`."""
-    default_paths: Collection[str] = ()
-    """Paths that are read as `/v1/embeddings`."""
+    read_as: Mapping[str, str] = field(default_factory=dict)
+    """Paths that are read as others."""
     shortcuts: Mapping[tuple[str, str], Handler] = field(default_factory=dict)
     """Handlers by method and path that are called without the router."""
     keys: ApiKeys | None = None
@@ -73,8 +72,8 @@ class Edge:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        if scope["path"] in self._settings.default_paths:
-            scope = {**scope, "path": EMBEDDINGS_PATH}
+        if (meant := self._settings.read_as.get(scope["path"])) is not None:
+            scope = {**scope, "path": meant}
         request_id = self._request_id(scope)
         status = 0
 

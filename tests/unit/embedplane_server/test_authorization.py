@@ -63,7 +63,8 @@ async def test_probes_and_metrics_are_open_and_nothing_else(tmp_path):
     async with served(api_keys_files=[write(tmp_path / "keys", "first")]) as client:
         for path in ("/health", "/health/live", "/health/ready", "/metrics"):
             assert (await client.get(path)).status_code == 200
-        for path in ("/info", "/v1/models", "/v1/models/minilm", "/openapi.json", "/api/tags", "/nothing", "/health/"):
+        others = ("/info", "/info/", "/v1/models", "/v1/models/minilm", "/openapi.json", "/api/tags", "/nothing")
+        for path in (*others, "/health/other", "/health//", "/metrics/other"):
             assert (await client.get(path)).status_code == 401
         metrics = (await client.get("/metrics")).text
         assert 'embedplane_rejected_total{model="minilm",reason="unauthorized"' in metrics
