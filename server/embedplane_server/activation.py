@@ -11,7 +11,8 @@ def activate(activation: Activation, logits: Vectors) -> Vectors:
     if activation == "identity":
         return logits
     if activation == "sigmoid":
-        # Half of tanh's range is the same curve, and nothing overflows.
-        return np.asarray(0.5 * (1.0 + np.tanh(0.5 * logits)), dtype=np.float32)
+        # Nothing overflows, and a score near 0 keeps its digits: it has a place among others.
+        part = np.exp(-np.abs(logits))
+        return np.asarray(np.where(logits >= 0, 1.0, part) / (1.0 + part), dtype=np.float32)
     raised = np.exp(logits - logits.max(axis=1, keepdims=True))
     return np.asarray(raised / raised.sum(axis=1, keepdims=True), dtype=np.float32)

@@ -38,6 +38,13 @@ def test_scores_are_the_usual_functions_and_never_overflow():
     assert activate("sigmoid", LOGITS).dtype == activate("softmax", LOGITS).dtype == np.float32
 
 
+def test_scores_of_texts_that_do_not_fit_keep_their_order():
+    logits = np.float32([[-80], [-30], [-20], [-18], [-11.001], [-11], [0], [11], [80]])
+    scores = activate("sigmoid", logits)
+    assert scores == pytest.approx(1 / (1 + np.exp(-logits.astype(np.float64))), rel=1e-5)
+    assert (np.diff(scores[:-2, 0]) > 0).all()
+
+
 def test_a_distance_counts_as_the_cosine_of_unit_vectors_that_far_apart():
     angle = 0.3
     one, other = np.array([1, 0]), np.array([np.cos(angle), np.sin(angle)])
