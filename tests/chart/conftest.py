@@ -81,7 +81,7 @@ class Helm:
     def run(self, *arguments: str, values: dict[str, Any] | None = None) -> str:
         command = ["helm", *arguments, *(["--values", "-"] if values is not None else [])]
         done = subprocess.run(
-            command, input=json.dumps(values or {}), capture_output=True, text=True, timeout=60, check=False
+            command, input=json.dumps(values or {}), capture_output=True, text=True, timeout=300, check=False
         )
         assert done.returncode == 0, done.stderr + done.stdout
         return done.stdout

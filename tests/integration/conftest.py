@@ -1,8 +1,10 @@
 """A real API server with the CRD, and a namespace for each test."""
 
+import json
 import os
 import uuid
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -24,15 +26,32 @@ def kubeconfig() -> str:
 def crd(kubeconfig: str) -> Path:
     """The CRD, applied and served."""
     Kubectl().run("apply", "--server-side", "--force-conflicts", "-f", str(CRD))
-    Kubectl().run("wait", "--for=condition=Established", "crd/embeddingmodels.embedplane.io", "--timeout=30s")
+    name = "crd/embeddingmodels.embedplane.io"
+    Kubectl().run("wait", "--for=condition=Established", name, "--timeout=120s", timeout=130)
     return CRD
+
+
+@contextmanager
+def new_namespace() -> Iterator[Kubectl]:
+    """kubectl bound to a new namespace that enforces the restricted Pod Security level, for the length of a block."""
+    name = f"api-{uuid.uuid4().hex[:8]}"
+    metadata = {"name": name, "labels": {"pod-security.kubernetes.io/enforce": "restricted"}}
+    Kubectl().run(
+        "create", "-f", "-", stdin=json.dumps({"apiVersion": "v1", "kind": "Namespace", "metadata": metadata})
+    )
+    yield Kubectl(name)
+    Kubectl().run("delete", "namespace", name, "--wait=false")
 
 
 @pytest.fixture
 def namespace(crd: Path) -> Iterator[Kubectl]:
-    """kubectl bound to a new namespace that enforces the restricted Pod Security level."""
-    name = f"api-{uuid.uuid4().hex[:8]}"
-    Kubectl().run("create", "namespace", name)
-    Kubectl().run("label", "namespace", name, "pod-security.kubernetes.io/enforce=restricted")
-    yield Kubectl(name)
-    Kubectl().run("delete", "namespace", name, "--wait=false")
+    """A namespace of the test's own."""
+    with new_namespace() as kubectl:
+        yield kubectl
+
+
+@pytest.fixture(scope="session")
+def empty_namespace(crd: Path) -> Iterator[Kubectl]:
+    """A namespace that stays empty: for tests that only ask what the API server would do."""
+    with new_namespace() as kubectl:
+        yield kubectl

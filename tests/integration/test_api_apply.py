@@ -16,6 +16,7 @@ from embedplane_operator.render.build_job import render_build_job
 from embedplane_operator.render.deployment import render_deployment
 from tests.support.kubectl import Kubectl
 from tests.support.rendering import ROOT, every_manifest, model_of, request_for, resolved, settings_of
+from tests.support.waiting import wait_for
 
 pytestmark = pytest.mark.cluster
 
@@ -53,16 +54,18 @@ def test_applying_twice_changes_nothing(namespace: Kubectl, case: Path) -> None:
     model = model_of(owner["spec"], **given.get("metadata", {}), **identity)
     manifests = every_manifest(model, settings_of(**given.get("settings", {})))
 
-    before = first = applied(namespace, manifests)
-    moving = set(versions_of(first))
-    for _ in range(5):  # controllers write status meanwhile: an object is at rest once two applies agree
-        after = applied(namespace, manifests)
-        old, new = versions_of(before), versions_of(after)
-        moving = {name for name in moving if old[name] != new[name]}
-        before = after
+    first = applied(namespace, manifests)
+    last, moving = versions_of(first), set(versions_of(first))
 
-    assert moving == set()
-    assert generations_of(first) == generations_of(before)
+    def are_at_rest() -> bool:
+        """Controllers write status meanwhile: an object was left alone once two applies in a row agree."""
+        before = dict(last)
+        last.update(versions_of(applied(namespace, manifests)))
+        moving.intersection_update(name for name in before if before[name] != last[name])
+        return not moving
+
+    wait_for("applying changes nothing", are_at_rest, within=120, pause=0, explain=lambda: str(moving))
+    assert generations_of(first) == generations_of(applied(namespace, manifests))
 
 
 def test_a_repair_is_applied_as_it_stands_and_taken_back(namespace: Kubectl) -> None:

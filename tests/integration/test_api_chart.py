@@ -18,7 +18,7 @@ def install(*options: str) -> subprocess.CompletedProcess[str]:
     # a namespace of its own: a release over all namespaces may be there already
     own = ("--set", "watchNamespaces={default}")
     command = ["helm", "install", "another", chart, "--dry-run=server", *own, *options]
-    return subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    return subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
 
 
 def test_another_release_leaves_the_same_crd_alone(crd: Path) -> None:

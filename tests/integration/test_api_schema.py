@@ -31,11 +31,11 @@ def refusal(namespace: Kubectl, manifest: dict[str, Any]) -> str:
     return str(refused.value)
 
 
-def test_defaults_are_visible(namespace: Kubectl) -> None:
-    manifest = embedding_model("minimal", namespace.namespace)
+def test_defaults_are_visible(empty_namespace: Kubectl) -> None:
+    manifest = embedding_model("minimal", empty_namespace.namespace)
     manifest["spec"] = {"source": {"huggingFace": {"repo": "a/b"}}}
 
-    spec = created(namespace, manifest)["spec"]
+    spec = created(empty_namespace, manifest)["spec"]
 
     assert spec == {
         "source": {"huggingFace": {"repo": "a/b", "revision": "main"}},
@@ -84,18 +84,18 @@ def test_defaults_are_visible(namespace: Kubectl) -> None:
     }
 
 
-def test_a_part_of_an_object_gets_the_rest(namespace: Kubectl) -> None:
-    manifest = embedding_model("partial", namespace.namespace, source=CLAIM)
+def test_a_part_of_an_object_gets_the_rest(empty_namespace: Kubectl) -> None:
+    manifest = embedding_model("partial", empty_namespace.namespace, source=CLAIM)
     manifest["spec"] |= {"scaling": {"maxReplicas": 3}, "accelerator": {"profile": "nvidia-l4"}}
 
-    spec = created(namespace, manifest)["spec"]
+    spec = created(empty_namespace, manifest)["spec"]
 
     assert spec["scaling"]["minReplicas"] == 1
     assert spec["accelerator"] == {"profile": "nvidia-l4", "count": 1, "fallbackAfter": "15m"}
     assert spec["source"]["persistentVolumeClaim"] == {"claimName": "models", "path": "."}
 
 
-def test_what_requests_may_ask_for_and_who_may_ask_is_accepted(namespace: Kubectl) -> None:
+def test_what_requests_may_ask_for_and_who_may_ask_is_accepted(empty_namespace: Kubectl) -> None:
     wanted = {
         "embedding": {"dimensions": {"default": 256, "allowed": [64, 128]}},
         "serving": {
@@ -106,7 +106,7 @@ def test_what_requests_may_ask_for_and_who_may_ask_is_accepted(namespace: Kubect
         },
     }
 
-    spec = created(namespace, embedding_model("open", namespace.namespace, **wanted))["spec"]
+    spec = created(empty_namespace, embedding_model("open", empty_namespace.namespace, **wanted))["spec"]
 
     assert spec["embedding"] == wanted["embedding"]
     assert spec["serving"].items() >= wanted["serving"].items()
@@ -295,26 +295,28 @@ REFUSED: list[tuple[str, dict[str, Any], list[str]]] = [
 
 
 @pytest.mark.parametrize(("spec", "said"), [case[1:] for case in REFUSED], ids=[case[0] for case in REFUSED])
-def test_it_refuses(namespace: Kubectl, spec: dict[str, Any], said: list[str]) -> None:
-    message = refusal(namespace, embedding_model("refused", namespace.namespace, **spec))
+def test_it_refuses(empty_namespace: Kubectl, spec: dict[str, Any], said: list[str]) -> None:
+    message = refusal(empty_namespace, embedding_model("refused", empty_namespace.namespace, **spec))
 
     assert [part for part in said if part not in message] == [], message
 
 
 @pytest.mark.parametrize("name", ["a" * 41, "1st", "with.dot"])
-def test_a_name_must_become_a_host_name(namespace: Kubectl, name: str) -> None:
-    assert "metadata.name becomes a host name" in refusal(namespace, embedding_model(name, namespace.namespace))
+def test_a_name_must_become_a_host_name(empty_namespace: Kubectl, name: str) -> None:
+    message = refusal(empty_namespace, embedding_model(name, empty_namespace.namespace))
+
+    assert "metadata.name becomes a host name" in message
 
 
-def test_the_longest_name_is_accepted(namespace: Kubectl) -> None:
-    created(namespace, embedding_model("a" * 40, namespace.namespace))
+def test_the_longest_name_is_accepted(empty_namespace: Kubectl) -> None:
+    created(empty_namespace, embedding_model("a" * 40, empty_namespace.namespace))
 
 
-def test_server_side_apply_refuses_unknown_fields_even_unvalidated(namespace: Kubectl) -> None:
-    manifest = embedding_model("typo", namespace.namespace, enginee={"backend": "auto"})
+def test_server_side_apply_refuses_unknown_fields_even_unvalidated(empty_namespace: Kubectl) -> None:
+    manifest = embedding_model("typo", empty_namespace.namespace, enginee={"backend": "auto"})
 
     with pytest.raises(KubectlError, match="field not declared in schema"):
-        namespace.apply(manifest, "--server-side", "--validate=ignore")
+        empty_namespace.apply(manifest, "--server-side", "--validate=ignore")
 
 
 def test_client_side_apply_can_be_followed_by_server_side_apply(namespace: Kubectl) -> None:
@@ -366,6 +368,6 @@ def test_short_name_category_and_columns_work(namespace: Kubectl) -> None:
 
 
 @pytest.mark.parametrize("example", EXAMPLES, ids=lambda path: path.stem)
-def test_an_example_is_accepted(namespace: Kubectl, example: Path) -> None:
+def test_an_example_is_accepted(empty_namespace: Kubectl, example: Path) -> None:
     for manifest in yaml.safe_load_all(example.read_text()):
-        created(namespace, manifest)
+        created(empty_namespace, manifest)

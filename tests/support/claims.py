@@ -49,6 +49,8 @@ def opened(namespace: Kubectl, claim: str, image: str) -> Iterator[OpenClaim]:
         "volumes": [{"name": "data", "persistentVolumeClaim": {"claimName": claim}}],
     }
     namespace.apply({"apiVersion": "v1", "kind": "Pod", "metadata": {"name": pod}, "spec": spec})
-    namespace.run("wait", f"pod/{pod}", "--for=condition=Ready", "--timeout=90s", timeout=100)
-    yield OpenClaim(namespace, pod)
-    namespace.delete("pod", pod, "--wait=true")
+    try:
+        namespace.run("wait", f"pod/{pod}", "--for=condition=Ready", "--timeout=300s", timeout=310)
+        yield OpenClaim(namespace, pod)
+    finally:
+        namespace.delete("pod", pod, "--wait=true")

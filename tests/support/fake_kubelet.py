@@ -8,7 +8,7 @@ import json
 from dataclasses import dataclass
 from typing import Any
 
-from tests.support.kubectl import Kubectl, KubectlError, Manifest
+from tests.support.kubectl import Kubectl, KubectlError, Manifest, is_going
 from tests.support.models import embedding_model
 from tests.support.waiting import wait_for
 
@@ -21,10 +21,6 @@ def unscheduled(name: str, namespace: str, **spec: Any) -> Manifest:
     """An EmbeddingModel whose pods stay without a node."""
     template = {"nodeSelector": NOWHERE, **spec.pop("podTemplate", {})}
     return embedding_model(name, namespace, podTemplate=template, **spec)
-
-
-def is_going(found: Manifest) -> bool:
-    return "deletionTimestamp" in found["metadata"]
 
 
 def is_rolled_out(deployment: Manifest) -> bool:
@@ -41,27 +37,24 @@ class FakeKubelet:
 
     kubectl: Kubectl
 
-    def job(self, step: str, within: float = 60) -> Manifest:
+    def job(self, step: str) -> Manifest:
         """Wait for the one Job of a step that has not ended."""
-
-        def look() -> Manifest | None:
-            jobs = self.kubectl.list("jobs", f"app.kubernetes.io/component={step}")
-            running = (job for job in jobs if not job["status"].get("conditions") and not is_going(job))
-            return next(running, None)
-
-        return wait_for(
-            f"a {step} Job runs", look, within=within, explain=lambda: json.dumps(self.kubectl.list("jobs"))
-        )
+        return wait_for(f"a {step} Job runs", lambda: self._running(step), explain=self._explain)
 
     def finish(self, step: str, result: dict[str, Any]) -> None:
         """The step's Job ends well and answers."""
-        self._end(step, 0, {"result": result})
+        wait_for(f"the pod of a {step} Job ends", lambda: self.finish_any(step, result), explain=self._explain)
+
+    def finish_any(self, step: str, result: dict[str, Any]) -> bool:
+        """The same at once; False while there is no such Job, or no pod of it."""
+        return self._end(step, 0, {"result": result})
 
     def fail(self, step: str, reason: str, message: str, exit_code: int = 64) -> None:
         """The step's Job fails and says why."""
-        self._end(step, exit_code, {"error": {"reason": reason, "message": message}})
+        said = {"error": {"reason": reason, "message": message}}
+        wait_for(f"the pod of a {step} Job fails", lambda: self._end(step, exit_code, said), explain=self._explain)
 
-    def ready(self, model: str, within: float = 60) -> None:
+    def ready(self, model: str) -> None:
         """All server pods of a model take requests, also those that a rollout under way has yet to start."""
         selector = f"embedplane.io/model={model}"
 
@@ -75,7 +68,6 @@ class FakeKubelet:
         wait_for(
             f"the servers of {model} are ready",
             are_ready,
-            within=within,
             explain=lambda: json.dumps(self.kubectl.list("deployments", selector)),
         )
 
@@ -89,7 +81,15 @@ class FakeKubelet:
         scheduled = [{"type": "PodScheduled", "status": "True"}]
         self._write(pod, "Pending", {"waiting": {"reason": "ContainerCreating"}}, conditions=scheduled)
 
-    def _end(self, step: str, exit_code: int, said: dict[str, Any]) -> None:
+    def _running(self, step: str) -> Manifest | None:
+        jobs = self.kubectl.list("jobs", f"app.kubernetes.io/component={step}")
+        running = (job for job in jobs if not job["status"].get("conditions") and not is_going(job))
+        return next(running, None)
+
+    def _explain(self) -> str:
+        return json.dumps(self.kubectl.list("jobs"))
+
+    def _end(self, step: str, exit_code: int, said: dict[str, Any]) -> bool:
         ended = {
             "exitCode": exit_code,
             "reason": "Error" if exit_code else "Completed",
@@ -97,15 +97,12 @@ class FakeKubelet:
             "startedAt": ENDED_AT,
             "finishedAt": ENDED_AT,
         }
-
-        def has_ended() -> bool:
-            uid = self.job(step)["metadata"]["uid"]
-            pods = self.kubectl.list("pods", f"batch.kubernetes.io/controller-uid={uid}")
-            phase = "Failed" if exit_code else "Succeeded"
-            unended = (pod for pod in pods if pod["status"]["phase"] not in ENDED and not is_going(pod))
-            return any(self._write(pod, phase, {"terminated": ended}) for pod in unended)
-
-        wait_for(f"the pod of a {step} Job ends", has_ended)
+        if (job := self._running(step)) is None:
+            return False
+        pods = self.kubectl.list("pods", f"batch.kubernetes.io/controller-uid={job['metadata']['uid']}")
+        phase = "Failed" if exit_code else "Succeeded"
+        unended = (pod for pod in pods if pod["status"]["phase"] not in ENDED and not is_going(pod))
+        return any(self._write(pod, phase, {"terminated": ended}) for pod in unended)
 
     def _write(
         self,

@@ -68,7 +68,7 @@ def mirroring(repositories: Repositories) -> Iterator[str]:
     thread = threading.Thread(target=server.run)
     thread.start()
     try:
-        wait_for("the mirror listens", lambda: server.started, within=10)
+        wait_for("the mirror listens", lambda: server.started)
         yield f"http://127.0.0.1:{server.servers[0].sockets[0].getsockname()[1]}"
     finally:
         server.should_exit = True
@@ -93,14 +93,15 @@ def running_hub(folder: Path, port: int) -> Iterator[Hub]:
     process = subprocess.Popen(command)
     hub = Hub(endpoint, token, moving, process)
     try:
-        wait_for("the hub mirror answers", lambda: answers(hub), within=30)
+        wait_for("the hub mirror answers", lambda: answers(hub))
         yield hub
     finally:
         process.terminate()
-        process.wait(10)
+        process.wait(60)
 
 
 def answers(hub: Hub) -> bool:
+    assert hub.process.poll() is None, "the hub mirror ended"
     try:
         return httpx.get(f"{hub.endpoint}/api/models/none/none").is_client_error
     except httpx.HTTPError:

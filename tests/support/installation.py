@@ -25,7 +25,7 @@ def merged(base: Values, change: Values) -> Values:
 
 
 def helm(*arguments: str, stdin: str | None = None) -> str:
-    done = subprocess.run(["helm", *arguments], input=stdin, capture_output=True, text=True, timeout=300, check=False)
+    done = subprocess.run(["helm", *arguments], input=stdin, capture_output=True, text=True, timeout=600, check=False)
     assert done.returncode == 0, f"helm {' '.join(arguments)}: {done.stderr}"
     return done.stdout
 
@@ -56,7 +56,7 @@ class Installation:
         values = merged(self.values, change or {})
         helm(
             "upgrade", "--install", self.release, str(CHART), "--namespace", self.namespace, "--create-namespace",
-            "--values", "-", "--wait", "--timeout", "3m", stdin=json.dumps(values),
+            "--values", "-", "--wait", "--timeout", "5m", stdin=json.dumps(values),
         )  # fmt: skip
 
     def uninstall(self) -> None:
@@ -91,9 +91,9 @@ class Installation:
         """Run a block without an operator."""
         deployment = self.kubectl.list("deployments", self.selector)[0]["metadata"]["name"]
         self.kubectl.run("scale", "deployment", deployment, "--replicas=0")
-        wait_for("no operator runs", lambda: not self.operator_pods(), within=90)
+        wait_for("no operator runs", lambda: not self.operator_pods())
         try:
             yield
         finally:
             self.kubectl.run("scale", "deployment", deployment, "--replicas=1")
-            self.kubectl.run("rollout", "status", "deployment", deployment, "--timeout=120s", timeout=130)
+            self.kubectl.run("rollout", "status", "deployment", deployment, "--timeout=300s", timeout=310)

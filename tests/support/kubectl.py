@@ -5,13 +5,31 @@ import subprocess
 from dataclasses import dataclass
 from typing import Any
 
-from tests.support.waiting import wait_for
+from tests.support.waiting import PATIENCE, wait_for
 
 Manifest = dict[str, Any]
+Manifests = list[Manifest]
 
 
 class KubectlError(AssertionError):
     """kubectl said no; the message is what the user would read."""
+
+
+def is_going(found: Manifest) -> bool:
+    """True for an object that is being deleted, though it may still be listed for a while."""
+    return "deletionTimestamp" in found["metadata"]
+
+
+def condition_in(found: Manifest, condition_type: str) -> Manifest | None:
+    """Return one condition of an object, or None."""
+    conditions = found.get("status", {}).get("conditions", [])
+    return next((each for each in conditions if each["type"] == condition_type), None)
+
+
+def reasons_of(found: Manifest, *condition_types: str) -> list[tuple[str, str] | None]:
+    """Return status and reason of several conditions, as they were told at one moment."""
+    told = (condition_in(found, each) for each in condition_types)
+    return [(each["status"], each["reason"]) if each else None for each in told]
 
 
 @dataclass(frozen=True)
@@ -52,35 +70,47 @@ class Kubectl:
 
     def condition(self, name: str, condition_type: str, kind: str = "embeddingmodel") -> Manifest | None:
         """Return one condition of an object, or None."""
-        found = self.get(kind, name) or {}
-        conditions = found.get("status", {}).get("conditions", [])
-        return next((each for each in conditions if each["type"] == condition_type), None)
+        return condition_in(self.get(kind, name) or {}, condition_type)
 
-    def wait_for_condition(
-        self, name: str, condition_type: str, status: str, *, reason: str | None = None, within: float = 120
+    def wait_for_model(
+        self, name: str, condition_type: str, status: str, *, reason: str | None = None, within: float = PATIENCE
     ) -> Manifest:
-        """Wait until the condition has this status (and reason) for the newest generation, and return it."""
+        """Wait until the condition has this status (and reason) for the newest generation; return the model as it was.
+
+        Whatever else is asked of that moment has to be looked up in what is returned: a moment later it may differ.
+        """
 
         def look() -> Manifest | None:
             found = self.get("embeddingmodel", name) or {}
-            generation = found.get("metadata", {}).get("generation")
-            for each in found.get("status", {}).get("conditions", []):
-                matches = (
-                    each["type"] == condition_type and each["status"] == status and reason in (None, each["reason"])
-                )
-                if matches and each.get("observedGeneration") == generation:
-                    return dict(each)
-            return None
+            told = condition_in(found, condition_type)
+            if told is None or told.get("observedGeneration") != found["metadata"].get("generation"):
+                return None
+            return found if told["status"] == status and reason in (None, told["reason"]) else None
 
         wanted = f"{name}: {condition_type}={status} {reason or ''}"
-        return wait_for(wanted, look, within=within, pause=0.5, explain=lambda: self.explain(name))
+        return wait_for(wanted, look, within=within, explain=lambda: self.explain(name))
 
-    def wait_ready(self, name: str, within: float = 420) -> Manifest:
-        """Wait until the model is Ready and return it."""
-        self.wait_for_condition(name, "Ready", "True", within=within)
-        found = self.get("embeddingmodel", name)
-        assert found is not None
-        return found
+    def wait_for_condition(
+        self, name: str, condition_type: str, status: str, *, reason: str | None = None, within: float = PATIENCE
+    ) -> Manifest:
+        """Wait until the condition has this status (and reason) for the newest generation, and return it."""
+        model = self.wait_for_model(name, condition_type, status, reason=reason, within=within)
+        told = condition_in(model, condition_type)
+        assert told is not None
+        return told
+
+    def wait_ready(self, name: str, within: float = 2 * PATIENCE) -> Manifest:
+        """Wait until the model is Ready and return it as it was then."""
+        return self.wait_for_model(name, "Ready", "True", within=within)
+
+    def wait_for_events(self, *reasons: str) -> Manifests:
+        """Wait until Events with all these reasons are there: each is written after the status that it tells of."""
+
+        def look() -> Manifests | None:
+            events = self.list("events.events.k8s.io")
+            return events if {event["reason"] for event in events}.issuperset(reasons) else None
+
+        return wait_for(f"Events tell of {', '.join(reasons)}", look)
 
     def deployment_of(self, name: str) -> Manifest | None:
         """Return the one Deployment that serves this model."""
@@ -88,7 +118,7 @@ class Kubectl:
         assert len(found) <= 1, [each["metadata"]["name"] for each in found]
         return found[0] if found else None
 
-    def wait_for_replicas(self, name: str, replicas: int, within: float = 180) -> None:
+    def wait_for_replicas(self, name: str, replicas: int, within: float = PATIENCE) -> None:
         """Wait until exactly so many servers of a model are wanted and ready."""
 
         def look() -> bool:

@@ -67,11 +67,11 @@ def running_object_storage(folder: Path, host: str = "127.0.0.1", *options: str)
     environment = {"ROOT_ACCESS_KEY": KEY_ID, "ROOT_SECRET_KEY": SECRET_KEY}
     process = subprocess.Popen([*command, *backend], env=environment, stdout=subprocess.DEVNULL)
     try:
-        wait_for("the S3 server answers", lambda: answers(f"http://{address}"), within=30)
+        wait_for("the S3 server answers", lambda: answers(f"http://{address}"))
         yield ObjectStorage(f"http://{address}", folder)
     finally:
         process.terminate()
-        process.wait(10)
+        process.wait(60)
 
 
 def answers(endpoint: str) -> bool:

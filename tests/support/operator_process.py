@@ -12,8 +12,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from tests.support.kubectl import Kubectl
 from tests.support.ports import free_port
-from tests.support.waiting import wait_for
+from tests.support.waiting import PATIENCE, wait_for
 
 LEASE = "embedplane-operator-test"
 
@@ -25,6 +26,8 @@ class OperatorProcess:
     folder: Path
     namespace: str
     changes: dict[str, Any] = field(default_factory=dict)
+    lease_seconds: float = 120
+    """How long an operator that is not heard of leads on; it ends itself before that."""
 
     def __post_init__(self) -> None:
         self.health, self.metrics_port = free_port(), free_port()
@@ -42,8 +45,8 @@ class OperatorProcess:
             "leaderElection": {
                 "namespace": self.namespace,
                 "name": LEASE,
-                "durationSeconds": 4,
-                "deadlineSeconds": 3,
+                "durationSeconds": self.lease_seconds,
+                "deadlineSeconds": self.lease_seconds * 0.75,
                 "periodSeconds": 0.5,
             },
             "ports": {"metrics": self.metrics_port, "health": self.health},
@@ -60,8 +63,13 @@ class OperatorProcess:
         with self.log.open("ab") as log:
             command = [sys.executable, "-m", "embedplane_operator", "--config", str(config)]
             self.process = subprocess.Popen(command, stdout=log, stderr=log)
-        wait_for("the operator is ready", lambda: self.ask("/health/ready") == 200, explain=self.log.read_text)
+        wait_for("the operator is ready", self._is_ready, explain=self.log.read_text)
         return self
+
+    def _is_ready(self) -> bool:
+        assert self.process is not None
+        assert self.process.poll() is None, self.log.read_text()
+        return self.ask("/health/ready") == 200
 
     def ask(self, path: str) -> int:
         """The status of a health endpoint; 0 when nobody answers."""
@@ -74,41 +82,58 @@ class OperatorProcess:
         except OSError:
             return 0
 
-    def metric(self, name: str) -> float:
-        """The sum of a metric's series."""
+    def metric(self, name: str, label: str = "") -> float:
+        """The sum of a metric's series, or of those with a label: `result="success"`."""
         with urllib.request.urlopen(f"http://127.0.0.1:{self.metrics_port}/metrics", timeout=5) as response:
             lines = response.read().decode().splitlines()
-        return sum(float(line.rpartition(" ")[2]) for line in lines if line.partition("{")[0].partition(" ")[0] == name)
+        series = (line for line in lines if line.partition("{")[0].partition(" ")[0] == name and label in line)
+        return sum(float(line.rpartition(" ")[2]) for line in series)
 
-    def wait_until_leading(self, within: float = 30) -> None:
+    def wait_until_leading(self) -> None:
         wait_for(
             "the operator leads",
             lambda: self.ask("/health/live") == 200 and self.metric("embedplane_operator_leading") == 1,
-            within=within,
             explain=self.log.read_text,
         )
 
-    def terminate(self, within: float = 20) -> int:
+    def wait_until_it_looked(self) -> None:
+        """Wait until it has done all for a model once, and has looked at the load twice."""
+
+        def has_looked() -> bool:
+            reconciles = self.metric("embedplane_operator_reconciles_total", 'result="success"')
+            return reconciles >= 1 and self.metric("embedplane_operator_autoscaler_ticks_total") >= 2
+
+        wait_for("the operator looked at everything", has_looked, explain=self.log.read_text)
+
+    def terminate(self) -> int:
         """SIGTERM; the exit code."""
         assert self.process is not None
         self.process.send_signal(signal.SIGTERM)
-        return self.process.wait(within)
+        return self.wait_for_exit()
 
-    def kill(self) -> None:
-        """SIGKILL."""
+    def crash(self) -> None:
+        """SIGKILL; its Lease has to run out before another operator leads."""
         if self.process and self.process.poll() is None:
             self.process.kill()
-            self.process.wait(10)
+            self.process.wait(PATIENCE)
 
-    def wait_for_exit(self, within: float) -> int:
+    def kill(self) -> None:
+        """SIGKILL, and its Lease goes at once: only test_operator_lease.py is about the time that takes."""
+        self.crash()
+        kubectl = Kubectl(self.namespace)
+        holder = (kubectl.get("lease", LEASE) or {}).get("spec", {}).get("holderIdentity", "")
+        if self.process and holder.endswith(f"-{self.process.pid}"):
+            kubectl.delete("lease", LEASE, "--ignore-not-found")
+
+    def wait_for_exit(self) -> int:
         assert self.process is not None
-        return self.process.wait(within)
+        return self.process.wait(PATIENCE)
 
 
 @contextmanager
-def running(folder: Path, namespace: str, **changes: Any) -> Iterator[OperatorProcess]:
+def running(folder: Path, namespace: str, lease_seconds: float = 120, **changes: Any) -> Iterator[OperatorProcess]:
     """An operator for the length of a block."""
-    operator = OperatorProcess(folder, namespace, changes)
+    operator = OperatorProcess(folder, namespace, changes, lease_seconds)
     try:
         yield operator.start()
     finally:

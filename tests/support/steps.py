@@ -111,11 +111,11 @@ class Steps:
         with subprocess.Popen([sys.executable, "-m", "embedplane_server", "serve"], env=environment) as process:
             url = f"http://127.0.0.1:{port}"
             try:
-                wait_for("the server is ready", lambda: self._is_ready(process, url), within=120)
+                wait_for("the server is ready", lambda: self._is_ready(process, url))
                 yield url
             finally:
                 process.send_signal(signal.SIGTERM)
-                process.wait(30)
+                process.wait(120)
 
     def _is_ready(self, process: subprocess.Popen[bytes], url: str) -> bool:
         assert process.poll() is None, f"the server ended with {process.returncode}"
