@@ -4,7 +4,7 @@ import json
 import os
 import shutil
 import subprocess
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -31,22 +31,33 @@ class Told:
         return np.array(self.facts["vectors"], dtype=np.float32)
 
 
-def run_script(script: str, url: str, texts: list[str], model: str = "minilm", **settings: Any) -> Told:
-    """Let a client embed texts; `settings` are keyword arguments of its constructor."""
+@dataclass(frozen=True)
+class Task:
+    """What a client is to do."""
+
+    texts: list[str]
+    model: str = "minilm"
+
+
+def run_script(script: str, url: str, *tasks: Task, **settings: Any) -> list[Told]:
+    """Let a client do tasks one after the other; `settings` are keyword arguments of its constructor.
+
+    They share a process, and so the log.
+    """
     path = SCRIPTS / script
     interpreter = clients.program("python") if path.suffix == ".py" else shutil.which("node")
     assert interpreter is not None
     done = subprocess.run(
         [interpreter, path, url, *([json.dumps(settings)] if settings else [])],
-        input=json.dumps(texts),
-        env={**os.environ, **environment(), "MODEL": model},
+        input=json.dumps([asdict(task) for task in tasks]),
+        env={**os.environ, **environment()},
         capture_output=True,
         text=True,
         timeout=300,
         check=False,
     )
     assert done.returncode == 0, done.stderr
-    return Told(json.loads(done.stdout.splitlines()[-1]), done.stderr)
+    return [Told(facts, done.stderr) for facts in json.loads(done.stdout.splitlines()[-1])]
 
 
 def environment() -> dict[str, str]:

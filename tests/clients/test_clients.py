@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from hack.provision import clients
-from tests.clients.running import run_script
+from tests.clients.running import Task, run_script
 from tests.support.classifiers import reference_cross_encoder
 from tests.support.reference import cosines, reference_model
 from tests.support.texts import texts_up_to
@@ -29,15 +29,27 @@ def expected():
     return reference_model().encode(TEXTS, batch_size=1)
 
 
+TASKS = {"texts": Task(TEXTS), "long": Task(LONG), "stranger": Task(TEXTS, model="another")}
+
+
 @functools.cache
-def told_by(script, server):
-    """Return what a client makes of `TEXTS`; several tests look at the same run."""
-    return run_script(script, server, TEXTS)
+def run_of(script, server):
+    return dict(zip(TASKS, run_script(script, server, *TASKS.values()), strict=True))
+
+
+def told_by(script, server, task="texts"):
+    """Return what a client makes of a task; all tests look at the same run."""
+    return run_of(script, server)[task]
+
+
+def langchain_s(server, **settings):
+    (told,) = run_script("with_langchain.py", server, TASKS["texts"], **settings)
+    return told
 
 
 def over_plain_http(server, texts):
     """Return vectors and tokens as the server's JSON has them."""
-    answer = httpx.post(f"{server}/v1/embeddings", json={"input": texts, "encoding_format": "float"})
+    answer = httpx.post(f"{server}/v1/embeddings", json={"input": texts, "encoding_format": "float"}, timeout=60)
     assert answer.status_code == 200, answer.text
     vectors = np.array([entry["embedding"] for entry in answer.json()["data"]], dtype=np.float32)
     return vectors, answer.json()["usage"]["prompt_tokens"]
@@ -58,49 +70,49 @@ def test_every_bit_of_a_vector_arrives(server, script):
 
 @pytest.mark.parametrize("script", [*OPENAIS_OWN, "with_llama_index_as_openai.py"])
 def test_a_text_beyond_the_window_is_the_clients_own_error(server, script):
-    told = run_script(script, server, LONG).facts
+    told = told_by(script, server, "long").facts
     assert (told["error"], told["status"], told["code"]) == ("BadRequestError", 400, "context_length_exceeded"), told
     assert "maximum context length is 256 tokens" in told["message"]
 
 
 def test_litellm_knows_a_text_beyond_the_window_by_its_wording(server):
-    told = run_script("with_litellm.py", server, LONG).facts
+    told = told_by("with_litellm.py", server, "long").facts
     assert (told["error"], told["status"]) == ("ContextWindowExceededError", 400)
     assert "maximum context length is 256 tokens" in told["message"]
 
 
 def test_haystack_leaves_out_what_is_refused_and_logs_why(server):
-    told = run_script("with_haystack.py", server, LONG)
+    told = told_by("with_haystack.py", server, "long")
     assert told.facts["vectors"] == []
     assert "maximum context length is 256 tokens" in told.log
 
 
 @pytest.mark.parametrize("script", THAT_CUT)
 def test_clients_that_ask_for_it_get_long_texts_cut(server, script):
-    found = run_script(script, server, LONG).vectors
+    found = told_by(script, server, "long").vectors
     assert cosines(found, reference_model().encode(LONG, batch_size=1)).min() >= 0.999
 
 
 def test_langchain_by_default_is_told_what_to_set(server):
-    told = run_script("with_langchain.py", server, TEXTS).facts
+    told = langchain_s(server).facts
     assert (told["error"], told["status"], told["code"]) == ("BadRequestError", 400, "foreign_tokens")
     assert "check_embedding_ctx_length=False" in told["message"]
 
 
 def test_langchain_that_was_told_gets_the_right_vectors(server, expected):
-    told = run_script("with_langchain.py", server, TEXTS, check_embedding_ctx_length=False)
+    told = langchain_s(server, check_embedding_ctx_length=False)
     assert cosines(told.vectors, expected).min() >= 0.999
 
 
 def test_langchain_that_says_whose_ids_it_sends_is_understood(server, expected):
     header = {"x-embedplane-token-encoding": "cl100k_base"}
-    told = run_script("with_langchain.py", server, TEXTS, default_headers=header)
+    told = langchain_s(server, default_headers=header)
     assert cosines(told.vectors, expected).min() >= 0.999
 
 
 def test_langchain_by_default_is_understood_by_a_server_that_was_made_for_it(steps, made, expected):
     with steps.served(*made, "minilm", token_encoding="cl100k_base") as server:
-        told = run_script("with_langchain.py", server, TEXTS)
+        told = langchain_s(server)
         assert cosines(told.vectors, expected).min() >= 0.999
 
 
@@ -115,7 +127,7 @@ def test_langchain_by_default_is_understood_by_a_server_that_was_made_for_it(ste
     ],
 )
 def test_a_model_that_is_not_served_is_the_clients_own_error(server, script, error):
-    told = run_script(script, server, TEXTS, model="another").facts
+    told = told_by(script, server, "stranger").facts
     assert (told["error"], told["status"]) == (error, 404)
     assert "The model `another` does not exist" in told["message"]
 
@@ -139,6 +151,6 @@ def test_coheres_bits_are_the_signs(server):
     ],
 )
 def test_clients_rank_as_sentence_transformers_does(reranker_folder, reranker, script, settings):
-    told = run_script(script, reranker, TEXTS, **settings).facts
+    (ranked,) = run_script(script, reranker, TASKS["texts"], **settings)
     expected = reference_cross_encoder(reranker_folder).rank(TEXTS[0], TEXTS[1:], top_k=5, batch_size=1)
-    assert told.get("order") == [each["corpus_id"] for each in expected], told
+    assert ranked.facts.get("order") == [each["corpus_id"] for each in expected], ranked.facts

@@ -4,14 +4,14 @@ import json
 import sys
 
 import litellm
-from telling import KEY, NAME, tell
+from telling import KEY, tell
 
 PROVIDER = json.loads(sys.argv[2])["provider"]
 
 
-def rerank(url, texts):
+def rerank(url, model, texts):
     answer = litellm.rerank(
-        model=f"{PROVIDER}/{NAME}", query=texts[0], documents=texts[1:], top_n=5, api_base=url, api_key=KEY
+        model=f"{PROVIDER}/{model}", query=texts[0], documents=texts[1:], top_n=5, api_base=url, api_key=KEY
     )
     return {"order": [result["index"] for result in answer.results]}
 

@@ -4,12 +4,12 @@ import json
 import sys
 
 from langchain_openai import OpenAIEmbeddings
-from telling import KEY, NAME, tell, vectors
+from telling import KEY, tell, vectors
 
 
-def embed(url, texts):
+def embed(url, model, texts):
     settings = json.loads(sys.argv[2]) if len(sys.argv) > 2 else {}
-    embeddings = OpenAIEmbeddings(model=NAME, base_url=f"{url}/v1", api_key=KEY, **settings)
+    embeddings = OpenAIEmbeddings(model=model, base_url=f"{url}/v1", api_key=KEY, **settings)
     return vectors(embeddings.embed_documents(texts))
 
 

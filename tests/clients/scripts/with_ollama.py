@@ -1,13 +1,13 @@
 """Ollama's client."""
 
 import ollama
-from telling import NAME, tell, vectors
+from telling import tell, vectors
 
 
-def embed(url, texts):
+def embed(url, model, texts):
     client = ollama.Client(host=url)
-    answer = client.embed(NAME, texts)
-    listed = [model.model for model in client.list().models]
+    answer = client.embed(model, texts)
+    listed = [each.model for each in client.list().models]
     return vectors(answer.embeddings, tokens=answer.prompt_eval_count, listed=listed)
 
 

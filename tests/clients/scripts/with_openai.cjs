@@ -2,16 +2,20 @@
 const { text } = require("node:stream/consumers");
 const { OpenAI } = require("openai");
 
-async function embed(url, texts) {
+async function embed(url, model, texts) {
   const client = new OpenAI({ baseURL: `${url}/v1`, apiKey: "unused" });
   try {
-    const answer = await client.embeddings.create({ model: process.env.MODEL, input: texts });
+    const answer = await client.embeddings.create({ model, input: texts });
     return { vectors: answer.data.map((entry) => entry.embedding), tokens: answer.usage.prompt_tokens };
   } catch (error) {
     return { error: error.constructor.name, message: error.message, code: error.code, status: error.status };
   }
 }
 
-text(process.stdin)
-  .then((texts) => embed(process.argv[2], JSON.parse(texts)))
-  .then((told) => process.stdout.write(JSON.stringify(told)));
+async function tell(tasks) {
+  const told = [];
+  for (const task of tasks) told.push(await embed(process.argv[2], task.model, task.texts));
+  process.stdout.write(JSON.stringify(told));
+}
+
+text(process.stdin).then((tasks) => tell(JSON.parse(tasks)));
