@@ -1,12 +1,20 @@
-"""Engines in the store that are not what was published: a damaged one, and one that only its vectors give away."""
+"""An engine in the store that is not what was published: damaged, given away only by its vectors, and gone.
+
+The tests follow one model: each does something to its engine, and leaves it ready again.
+"""
+
+from collections.abc import Iterator
 
 import pytest
 
+from tests.e2e.conftest import create_namespace, delete_namespace
 from tests.support.claims import opened
 from tests.support.installation import Installation
 from tests.support.kubectl import Kubectl
 from tests.support.models import embedding_model
+from tests.support.servers import end_servers
 from tests.support.serving import client_of
+from tests.support.waiting import wait_for
 
 pytestmark = pytest.mark.cluster
 
@@ -37,52 +45,72 @@ pathlib.Path("/data/kept-manifest").replace(manifest)
 """
 
 
-def start_servers_anew(namespace: Kubectl, model: str) -> None:
-    servers = f"embedplane.io/model={model},app.kubernetes.io/component=server"
-    namespace.run("delete", "pods", "-l", servers, "--wait=false")
+@pytest.fixture(scope="module")
+def served(installation: Installation) -> Iterator[Kubectl]:
+    """A namespace of its own, with one model."""
+    namespace = create_namespace()
+    namespace.apply(embedding_model("hurt", namespace.namespace))
+    namespace.wait_ready("hurt")
+    yield namespace
+    delete_namespace(namespace)
 
 
 def test_an_engine_that_is_damaged_in_the_store_is_set_aside_and_built_again(
-    namespace: Kubectl, installation: Installation
+    served: Kubectl, installation: Installation
 ):
-    namespace.apply(embedding_model("hurt", namespace.namespace))
-    before = namespace.wait_ready("hurt")
+    before = served.wait_ready("hurt")
 
-    with opened(namespace, "embedplane-store", installation.server_image) as store:
+    with opened(served, "embedplane-store", installation.server_image) as store:
         store.run("sh", "-c", WRITE_OVER)
-    start_servers_anew(namespace, "hurt")
+    end_servers(served, "hurt")
 
-    said = namespace.wait_for_condition("hurt", "Available", "False", reason="EngineCorrupt")
+    said = served.wait_for_condition("hurt", "Available", "False", reason="EngineCorrupt")
     assert "model.bin is missing or differs from its digest" in said["message"]
-    after = namespace.wait_ready("hurt")
+    after = served.wait_ready("hurt")
     assert after["status"]["vectorSpace"] == before["status"]["vectorSpace"]
     (aside,) = after["status"]["engine"]["setAside"]
     assert aside["entry"].startswith(f"engines/{before['status']['engine']['key']}/")
-    events = namespace.list("events.events.k8s.io")
-    assert any(event["reason"] == "Published" and aside["place"] in event["note"] for event in events)
-    with opened(namespace, "embedplane-store", installation.server_image) as store:
+
+    def is_told() -> bool:
+        events = served.list("events.events.k8s.io")
+        return any(event["reason"] == "Published" and aside["place"] in event["note"] for event in events)
+
+    wait_for("an Event says where the damaged engine is", is_told)
+    with opened(served, "embedplane-store", installation.server_image) as store:
         store.run("sh", "-c", f"test -f /data/{aside['place']}/{aside['entry']}/manifest.json")
-    assert client_of(namespace, "hurt").embeddings.create(model="hurt", input="hello").data
+    assert client_of(served, "hurt").embeddings.create(model="hurt", input="hello").data
 
 
 def test_an_engine_that_only_its_vectors_give_away_is_drift_until_a_server_passes_its_check(
-    namespace: Kubectl, installation: Installation
+    served: Kubectl, installation: Installation
 ):
-    namespace.apply(embedding_model("spoilt", namespace.namespace))
-    namespace.wait_ready("spoilt")
+    served.wait_ready("hurt")
 
-    with opened(namespace, "embedplane-store", installation.server_image) as store:
+    with opened(served, "embedplane-store", installation.server_image) as store:
         store.run("python", "-c", SPOIL)
-        start_servers_anew(namespace, "spoilt")
+        end_servers(served, "hurt")
 
-        drift = namespace.wait_for_condition("spoilt", "VectorDrift", "True", reason="VectorDrift")
-        assert "pod spoilt-" in drift["message"]
+        drift = served.wait_for_condition("hurt", "VectorDrift", "True", reason="VectorDrift")
+        assert "pod hurt-" in drift["message"]
         assert "below the floor 0.999" in drift["message"]
-        namespace.wait_for_condition("spoilt", "Ready", "False", reason="VectorDrift")
+        served.wait_for_condition("hurt", "Ready", "False", reason="VectorDrift")
         store.run("python", "-c", MEND)
 
-    after = namespace.wait_ready("spoilt")
+    after = served.wait_ready("hurt")
     assert "VectorDrift" not in {condition["type"] for condition in after["status"]["conditions"]}
-    events = namespace.list("events.events.k8s.io")
+    events = served.wait_for_events("VectorDrift")
     assert any((event["type"], event["reason"]) == ("Warning", "VectorDrift") for event in events)
-    assert client_of(namespace, "spoilt").embeddings.create(model="spoilt", input="hello").data
+    assert client_of(served, "hurt").embeddings.create(model="hurt", input="hello").data
+
+
+def test_a_store_that_was_emptied_is_filled_again(served: Kubectl, installation: Installation):
+    before = served.wait_ready("hurt")
+
+    with opened(served, "embedplane-store", installation.server_image) as store:
+        store.run("sh", "-c", "rm -rf /data/*")
+    end_servers(served, "hurt")
+
+    served.wait_for_condition("hurt", "Available", "False", reason="EngineMissing")
+    after = served.wait_ready("hurt")
+    assert after["status"]["vectorSpace"] == before["status"]["vectorSpace"]
+    assert client_of(served, "hurt").embeddings.create(model="hurt", input="hello").data

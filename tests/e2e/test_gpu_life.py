@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 from tests.e2e.conftest import create_namespace, delete_namespace
+from tests.support.claims import OpenClaim, opened
 from tests.support.gpu_image import DRIVER
 from tests.support.gpu_pool import LABEL, GpuPool
 from tests.support.installation import Installation
@@ -46,6 +47,7 @@ class Life:
 
     pool: GpuPool
     pods: dict[str, Manifest]
+    store: OpenClaim
 
     @property
     def namespace(self) -> Kubectl:
@@ -55,6 +57,14 @@ class Life:
     def engine(self) -> dict[str, Any]:
         found: dict[str, Any] = self.namespace.wait_ready("minilm")["status"]["engine"]
         return found
+
+    def variants(self) -> set[str]:
+        """The names of all engines in the store."""
+        return set(self.store.read("sh", "-c", "cd /data/engines && ls -d */*").split())
+
+    def install_driver(self, version: str) -> None:
+        """Change what nvidia-smi says in containers that start from now on."""
+        self.store.run("sh", "-c", f"echo {version} >/data/node-driver")
 
     def answers_as_the_reference(self) -> bool:
         texts = texts_up_to(180, 40)
@@ -75,11 +85,12 @@ def pool(installation: Installation) -> Iterator[GpuPool]:
 
 
 @pytest.fixture(scope="module")
-def life(pool: GpuPool) -> Life:
+def life(pool: GpuPool) -> Iterator[Life]:
     pool.namespace.apply(on_the_pool("minilm", pool.namespace.namespace))
     pods = {step: pool.pod_of(step) for step in ("fetch", "export", "build", "server")}
     pool.namespace.wait_ready("minilm")
-    return Life(pool, pods)
+    with opened(pool.namespace, "embedplane-store", pool.image) as store:
+        yield Life(pool, pods, store)
 
 
 def test_each_step_runs_where_its_hardware_is(life: Life):
@@ -102,14 +113,14 @@ def test_status_says_what_was_built_for_which_gpu_and_why(life: Life):
     assert engine["reason"] == "named in spec.engine.backend"
     assert engine["conformance"]["minimumCosine"] >= 0.999
     assert (engine["maxBatchTokens"], engine["benchmark"]["batchTokens"]) == (1024, 16384)
-    assert life.pool.variants() == {f"{engine['key']}/{BUILT_FOR}"}
+    assert life.variants() == {f"{engine['key']}/{BUILT_FOR}"}
 
 
 def test_the_service_gives_the_vectors_of_sentence_transformers(life: Life):
     assert life.answers_as_the_reference()
 
     status = life.namespace.wait_ready("minilm")["status"]
-    answer = httpx.get(f"{address_of(life.namespace, 'minilm')}/info")
+    answer = httpx.get(f"{address_of(life.namespace, 'minilm')}/info", timeout=30)
     assert answer.headers["x-embedplane-vector-space"] == status["vectorSpace"]["id"]
     told = answer.json()
     assert (told["backend"], told["backend_version"], told["precision"]) == ("tensorrt", "10.14.1.48", "float16")
@@ -119,7 +130,7 @@ def test_the_service_gives_the_vectors_of_sentence_transformers(life: Life):
 def test_a_server_that_starts_anew_builds_nothing(life: Life):
     before, jobs = life.engine, life.pool.jobs("export", "build")
 
-    life.pool.server_besides(life.pool.restart_server())
+    life.pool.server_besides("minilm", life.pool.restart_server("minilm"))
 
     assert life.engine == before
     assert life.pool.jobs("export", "build") <= jobs
@@ -127,14 +138,14 @@ def test_a_server_that_starts_anew_builds_nothing(life: Life):
 
 def test_an_upgrade_rolls_out_over_the_only_gpu_and_builds_nothing(life: Life, installation: Installation):
     before, jobs = life.engine, life.pool.jobs("export", "build")
-    (server,) = life.namespace.list("pods", "app.kubernetes.io/component=server")
+    server = life.pool.server("minilm")
     digest = server["status"]["containerStatuses"][0]["imageID"].rpartition("@")[2]
 
     with installation.changed({"images": {"gpuServer": {"digest": digest}}}):
-        upgraded = life.pool.server_besides(server["metadata"]["uid"])
+        upgraded = life.pool.server_besides("minilm", {server["metadata"]["uid"]})
         assert upgraded["spec"]["containers"][0]["image"].endswith(digest)
         assert life.engine == before
-    life.pool.server_besides(upgraded["metadata"]["uid"])
+    life.pool.server_besides("minilm", {upgraded["metadata"]["uid"]})
 
     assert life.engine == before
     assert life.pool.jobs("export", "build") <= jobs
@@ -142,34 +153,32 @@ def test_an_upgrade_rolls_out_over_the_only_gpu_and_builds_nothing(life: Life, i
 
 def test_a_newer_driver_runs_the_engine_that_is_there(life: Life):
     before, jobs = life.engine, life.pool.jobs("export", "build")
-    life.pool.install_driver(NEWER)
+    life.install_driver(NEWER)
 
-    life.pool.server_besides(life.pool.restart_server())
+    life.pool.server_besides("minilm", life.pool.restart_server("minilm"))
 
     assert life.engine == before
     assert life.pool.jobs("export", "build") <= jobs
-    assert life.pool.variants() == {f"{before['key']}/{BUILT_FOR}"}
+    assert life.variants() == {f"{before['key']}/{BUILT_FOR}"}
 
 
 def test_an_older_driver_gets_an_engine_of_its_own_built_on_the_only_gpu(life: Life):
     before = life.engine
     builds = {pod["metadata"]["uid"] for pod in life.namespace.list("pods", "app.kubernetes.io/component=build")}
-    life.pool.install_driver(OLDER)
+    life.install_driver(OLDER)
 
-    server = life.pool.restart_server()
+    ended = life.pool.restart_server("minilm")
 
     said = life.namespace.wait_for_condition("minilm", "Available", "False", reason="EngineIncompatible")
     assert "no variant of the engine" in said["message"]
     assert "nvidia-l4-sm89-r570" in said["message"]
+    life.namespace.wait_for_replicas("minilm", 0)  # and so it stays for as long as the build takes
     build = life.pool.pod_of("build", besides=builds)
     assert build["spec"]["nodeName"] == life.pool.node
-    deployment = life.namespace.deployment_of("minilm")
-    assert deployment is not None
-    assert deployment["spec"]["replicas"] == 0
-    life.pool.server_besides(server)
+    life.pool.server_besides("minilm", ended)
     after = life.engine
     assert (after["key"], after["variant"]) == (before["key"], "nvidia-l4-sm89-r570")
-    assert life.pool.variants() == {f"{before['key']}/{variant}" for variant in (BUILT_FOR, after["variant"])}
+    assert life.variants() == {f"{before['key']}/{variant}" for variant in (BUILT_FOR, after["variant"])}
     assert life.answers_as_the_reference()
 
 
@@ -188,7 +197,7 @@ def test_the_automatic_choice_of_an_engine_says_why(pool: GpuPool):
 def test_a_machine_that_no_build_helps_is_told_and_left_alone(life: Life):
     namespace = life.namespace
     life.pool.remove_models()
-    built = life.pool.variants()
+    built = life.variants()
     # Servers see another driver than the Jobs of the same node.
     env = [{"name": DRIVER, "value": "550.90.07"}]
     namespace.apply(on_the_pool("stuck", namespace.namespace, podTemplate={"env": env}))
@@ -199,10 +208,10 @@ def test_a_machine_that_no_build_helps_is_told_and_left_alone(life: Life):
     assert "which did not help: let spec.podTemplate choose nodes" in said["message"]
     assert "one GPU with one driver" in said["message"]
     builds, restarts = life.pool.jobs("build"), _restarts(namespace)
-    wait_for("its server was tried again", lambda: _restarts(namespace) > restarts, within=200)
+    wait_for("its server was tried again", lambda: _restarts(namespace) > restarts, within=400)
     namespace.wait_for_condition("stuck", "Stalled", "True", reason="EngineIncompatible")
-    assert life.pool.jobs("build") == builds
-    assert life.pool.variants() == built
+    assert life.pool.jobs("build") <= builds
+    assert life.variants() == built
 
 
 def test_a_model_falls_back_to_the_next_profile_where_the_first_has_no_room(pool: GpuPool, installation: Installation):

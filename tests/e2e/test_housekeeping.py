@@ -8,12 +8,14 @@ from tests.support.claims import OpenClaim, opened
 from tests.support.installation import Installation
 from tests.support.kubectl import Kubectl
 from tests.support.models import embedding_model
+from tests.support.servers import end_servers, wait_for_other_servers
 from tests.support.serving import client_of
 from tests.support.waiting import wait_for
 
 pytestmark = pytest.mark.cluster
 
 GRACE = 20
+QUICK = {"drainDelaySeconds": 1}
 
 
 @pytest.fixture
@@ -34,28 +36,26 @@ def exports(store: OpenClaim) -> set[str]:
 def test_what_only_a_deleted_model_used_is_removed_and_the_other_one_starts_again(
     namespace: Kubectl, installation: Installation, tidy: None
 ):
-    namespace.apply(embedding_model("kept", namespace.namespace))
-    kept = namespace.wait_ready("kept")["status"]
-    namespace.apply(embedding_model("gone", namespace.namespace, embedding={"pooling": "cls"}))
-    gone = namespace.wait_ready("gone")["status"]
+    namespace.apply(embedding_model("kept", namespace.namespace, serving=QUICK))
+    namespace.apply(embedding_model("gone", namespace.namespace, serving=QUICK, embedding={"pooling": "cls"}))
+    kept, gone = (namespace.wait_ready(name)["status"] for name in ("kept", "gone"))
     assert gone["engine"]["key"] != kept["engine"]["key"]
 
-    namespace.delete("embeddingmodel", "gone", "--timeout=60s")
+    namespace.delete("embeddingmodel", "gone")
 
     with opened(namespace, "embedplane-store", installation.server_image) as store:
-        wait_for("the engine is removed", lambda: gone["engine"]["key"] not in files(store), within=240, pause=2)
-        wait_for("one export is left", lambda: len(exports(store)) == 1, within=60, pause=2)
+        wait_for("the engine is removed", lambda: gone["engine"]["key"] not in files(store), pause=2)
+        wait_for("one export is left", lambda: len(exports(store)) == 1, pause=2)
         assert kept["engine"]["key"] in files(store)
         assert kept["source"]["digest"] in files(store)
 
-    servers = "embedplane.io/model=kept,app.kubernetes.io/component=server"
-    namespace.run("delete", "pods", "-l", servers, "--wait=true")
+    wait_for_other_servers(namespace, "kept", end_servers(namespace, "kept"))
     after = namespace.wait_ready("kept")["status"]
     assert after["engine"] == kept["engine"]
     assert not namespace.list("jobs", "app.kubernetes.io/component in (fetch,export,build)")
     assert client_of(namespace, "kept").embeddings.create(model="kept", input="still here").data
 
-    namespace.delete("embeddingmodel", "kept", "--timeout=60s")
+    namespace.delete("embeddingmodel", "kept")
     with opened(namespace, "embedplane-store", installation.server_image) as store:
-        wait_for("nothing is left", lambda: not files(store), within=120, pause=2)
+        wait_for("nothing is left", lambda: not files(store), pause=2)
     assert namespace.get("persistentvolumeclaim", "embedplane-store")

@@ -14,6 +14,7 @@ from tests.support.installation import Installation
 from tests.support.kubectl import Kubectl
 from tests.support.models import embedding_model
 from tests.support.reference import cosines, reference_model
+from tests.support.serving import address_of
 from tests.support.texts import text_of
 from tests.support.waiting import wait_for
 
@@ -39,27 +40,28 @@ def wait_complete(namespace: Kubectl, job: str) -> None:
         assert "Failed" not in ended, namespace.run("logs", f"job/{job}")
         return "Complete" in ended
 
-    wait_for(f"Job {job} is complete", look, within=180)
+    wait_for(f"Job {job} is complete", look)
 
 
 def test_a_switch_is_judged_and_carried_out_by_the_jobs_of_the_examples(
-    namespace: Kubectl, installation: Installation
+    shared: Kubectl, installation: Installation
 ) -> None:
     image = installation.server_image
-    claim(namespace, "corpus")
-    namespace.apply(embedding_model("minilm", namespace.namespace))
-    model = namespace.wait_ready("minilm")
+    claim(shared, "corpus")
+    shared.apply(embedding_model("minilm", shared.namespace))
+    model = shared.wait_ready("minilm")
+    address_of(shared, "minilm")  # requests get through
     lines = "".join(json.dumps({"id": number, "text": text}) + "\n" for number, text in enumerate(TEXTS))
-    with opened(namespace, "corpus", image) as data:
+    with opened(shared, "corpus", image) as data:
         data.run("sh", "-c", "cat > /data/corpus.jsonl", stdin=lines.encode())
 
     for name, job in (("reembedding-job.yaml", "reembed-corpus"), ("compare-job.yaml", "compare-spaces")):
-        namespace.apply(example(name, image, "http://minilm"))
-        wait_complete(namespace, job)
+        shared.apply(example(name, image, "http://minilm"))
+        wait_complete(shared, job)
 
-    assert "overlap@10         1.000 mean" in namespace.run("logs", "job/compare-spaces")
-    with opened(namespace, "corpus", image):
-        part = namespace.run("exec", "open-corpus", "--", "cat", "/data/vectors/part-000000.jsonl")
+    assert "overlap@10         1.000 mean" in shared.run("logs", "job/compare-spaces")
+    with opened(shared, "corpus", image) as data:
+        part = data.read("cat", "/data/vectors/part-000000.jsonl")
     rows = [json.loads(line) for line in part.splitlines()]
     assert [row["id"] for row in rows] == list(range(len(TEXTS)))
     assert {row["vector_space"] for row in rows} == {model["status"]["vectorSpace"]["id"]}

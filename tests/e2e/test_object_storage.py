@@ -16,6 +16,7 @@ from tests.support.kubectl import Kubectl
 from tests.support.models import embedding_model
 from tests.support.object_storage import CREDENTIALS, ObjectStorage, running_object_storage
 from tests.support.reference import cosines, minilm_folder, reference_model
+from tests.support.servers import ready_servers
 from tests.support.serving import client_of
 
 pytestmark = pytest.mark.cluster
@@ -92,7 +93,7 @@ def test_a_model_of_a_bucket_is_served_by_two_replicas_from_a_remote_store(names
 
     assert model["status"]["source"]["commit"].startswith("etags:")
     namespace.wait_for_replicas("minilm-bucket", 2)
-    servers = namespace.list("pods", "embedplane.io/model=minilm-bucket,app.kubernetes.io/component=server")
+    servers = ready_servers(namespace, "minilm-bucket")
     found = [vectors(f"http://{pod['status']['podIP']}:8080", "minilm-bucket") for pod in servers]
     assert len(found) == 2
     assert np.array_equal(found[0], found[1])
@@ -117,7 +118,7 @@ def test_wrong_credentials_of_the_store_are_named(namespace: Kubectl):
 
     secret(namespace, "store-writer", CREDENTIALS)
 
-    namespace.wait_for_condition("locked-out", "EngineReady", "False", reason="ExportRunning", within=50)
+    namespace.wait_for_condition("locked-out", "SourceResolved", "True")
 
 
 @pytest.mark.usefixtures("remote_store")

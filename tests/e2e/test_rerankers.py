@@ -12,14 +12,14 @@ pytestmark = pytest.mark.cluster
 QUERY = {"query": "what the river carries", "texts": ["wool and salt", "the colour of the evening sky"]}
 
 
-def test_a_cross_encoder_becomes_ready_and_ranks(namespace: Kubectl):
-    namespace.apply(embedding_model("reranker", namespace.namespace, repo="tests/reranker"))
+def test_a_cross_encoder_becomes_ready_and_ranks(shared: Kubectl):
+    shared.apply(embedding_model("reranker", shared.namespace, repo="tests/reranker"))
 
-    status = namespace.wait_ready("reranker")["status"]
+    status = shared.wait_ready("reranker")["status"]
 
     assert (status["vectorSpace"]["task"], status["vectorSpace"]["dimensions"]) == ("classification", 1)
     assert status["engine"]["conformance"]["rankCorrelation"] >= 0.999
-    url = address_of(namespace, "reranker")
+    url = address_of(shared, "reranker")
     ranks = httpx.post(f"{url}/rerank", json=QUERY, timeout=30).raise_for_status().json()
     assert sorted(rank["index"] for rank in ranks) == [0, 1]
     assert ranks[0]["score"] >= ranks[1]["score"]

@@ -37,15 +37,15 @@ def test_load_raises_replicas_and_silence_lowers_them(shared: Kubectl):
     scaling = {"minReplicas": 1, "maxReplicas": 2, "targetQueueSeconds": 0.2, "behavior": QUICK}
     shared.apply(embedding_model("elastic", shared.namespace, scaling=scaling))
     shared.wait_ready("elastic")
-    shared.wait_for_condition("elastic", "ScalingActive", "True", within=120)
+    shared.wait_for_condition("elastic", "ScalingActive", "True")
 
     with bulk_load(address_of(shared, "elastic"), "elastic", [text_of(150, start) for start in range(64)]):
-        wait_for("two replicas are wanted", lambda: desired(shared, "elastic") == 2, within=180,
+        wait_for("two replicas are wanted", lambda: desired(shared, "elastic") == 2,
                  explain=lambda: shared.explain("elastic"))  # fmt: skip
 
-    wait_for("one replica is left", lambda: desired(shared, "elastic") == 1, within=240,
+    wait_for("one replica is left", lambda: desired(shared, "elastic") == 1,
              explain=lambda: shared.explain("elastic"))  # fmt: skip
-    wait_for("status says so", lambda: reported(shared, "elastic")["desiredReplicas"] == 1, within=30)
+    wait_for("status says so", lambda: reported(shared, "elastic")["desiredReplicas"] == 1)
     assert reported(shared, "elastic")["reason"]
 
 
@@ -53,14 +53,17 @@ def test_without_prometheus_nothing_is_scaled_and_the_condition_says_so(shared: 
     scaling = {"minReplicas": 1, "maxReplicas": 3, "behavior": QUICK}
     shared.apply(embedding_model("blind", shared.namespace, scaling=scaling))
     shared.wait_ready("blind")
-    shared.wait_for_condition("blind", "ScalingActive", "True", within=120)
+    shared.wait_for_condition("blind", "ScalingActive", "True")
     deployment = shared.deployment_of("blind")
     assert deployment is not None
-    shared.run("scale", "deployment", deployment["metadata"]["name"], "--replicas=2")
 
     with local_cluster.without("prometheus"):
-        lost = shared.wait_for_condition("blind", "ScalingActive", "False", within=120)
+        lost = shared.wait_for_condition("blind", "ScalingActive", "False")
         assert lost["reason"] in {"MetricsUnavailable", "MetricsMissing"}
+        # With metrics the idle second replica would go at the next look: a few pass until it is ready.
+        shared.run("scale", "deployment", deployment["metadata"]["name"], "--replicas=2")
+        shared.wait_for_replicas("blind", 2)
+        wait_for("the autoscaler keeps both", lambda: reported(shared, "blind")["desiredReplicas"] == 2)
         assert desired(shared, "blind") == 2
 
-    shared.wait_for_condition("blind", "ScalingActive", "True", within=180)
+    shared.wait_for_condition("blind", "ScalingActive", "True")

@@ -18,8 +18,6 @@ from tests.support.waiting import wait_for
 pytestmark = pytest.mark.cluster
 
 WINDOW, NATIVE = 256, 384
-KUBELET_SECONDS = 180
-"""Longer than a kubelet takes to bring a changed Secret to its pods."""
 
 
 def keys(namespace: Kubectl, **lines: str) -> Manifest:
@@ -58,11 +56,11 @@ def test_keys_of_a_secret_are_wanted_and_exchanged_without_a_restart(shared: Kub
     assert "search-keys" not in json.dumps(shared.list("jobs"))
 
     shared.apply(keys(shared, team="first", other="second"))
-    wait_for("the second key is valid", lambda: status("second") == 200, within=KUBELET_SECONDS, pause=1)
+    wait_for("the second key is valid", lambda: status("second") == 200)
     assert status("first") == 200
 
     shared.apply(keys(shared, other="second"))
-    wait_for("the first key is revoked", lambda: status("first") == 401, within=KUBELET_SECONDS, pause=1)
+    wait_for("the first key is revoked", lambda: status("first") == 401)
     assert status("second") == 200
     assert servers(shared, "locked") == before
     assert set(before.values()) == {0}
@@ -99,9 +97,9 @@ def test_a_default_dimension_is_served_and_its_change_is_refused(shared: Kubectl
     assert length() == 128
 
     shared.patch("embeddingmodel", "short", {"spec": {"embedding": {"dimensions": {"default": 128, "allowed": [32]}}}})
-    after = shared.wait_ready("short", within=180)["status"]["vectorSpace"]
+    after = shared.wait_ready("short")["status"]["vectorSpace"]
     assert (after["id"], after["allowedDimensions"]) == (space["id"], [32])
-    wait_for("the new length is offered", lambda: length(dimensions=32) == 32, within=30)
+    wait_for("the new length is offered", lambda: length(dimensions=32) == 32)
     assert length() == 128
     assert job_uids(shared) <= jobs
 

@@ -46,11 +46,10 @@ def ask_for_space(kubectl: Kubectl, name: str, space: str) -> None:
     kubectl.patch("embeddingmodel", name, {"spec": {"activeVectorSpace": space}})
 
 
-def wait_for_role(kubectl: Kubectl, name: str, space: str, role: str, within: float = 180) -> None:
+def wait_for_role(kubectl: Kubectl, name: str, space: str, role: str) -> None:
     wait_for(
         f"{space} is {role}",
         lambda: spaces_of(kubectl, name).get(space) == role,
-        within=within,
         explain=lambda: kubectl.explain(name),
     )
 
@@ -93,7 +92,6 @@ def wait_until_all_name(traffic: Traffic, space: str, explain: Any) -> None:
     wait_for(
         f"every client reaches {space}",
         lambda: len(traffic.spaces) > 40 and set(traffic.spaces[-40:]) == {space},
-        within=150,
         explain=explain,
     )
 
@@ -144,11 +142,11 @@ def test_a_switch_and_the_return_fail_no_request_and_name_every_vector_truly(
     # the old space stays, so the edit is undone; the new one retires, and goes when nobody asks it
     undone = {"embedding": {"pooling": None}, "retireAfter": "10s"}
     shared.patch("embeddingmodel", "switch", {"spec": undone})
-    wait_for_role(shared, "switch", new, "Retiring", within=60)
-    wait_for("only the old space is left", lambda: spaces_of(shared, "switch") == {old: "Active"}, within=240,
+    wait_for_role(shared, "switch", new, "Retiring")
+    wait_for("only the old space is left", lambda: spaces_of(shared, "switch") == {old: "Active"},
              explain=explain)  # fmt: skip
     assert shared.get("service", "switch-candidate") is None
-    assert shared.wait_ready("switch", within=60)["status"]["vectorSpace"]["id"] == old
+    assert shared.wait_ready("switch")["status"]["vectorSpace"]["id"] == old
 
 
 def test_of_two_edits_in_quick_succession_the_last_one_is_the_candidate(shared: Kubectl, installation: Installation):
@@ -160,7 +158,7 @@ def test_of_two_edits_in_quick_succession_the_last_one_is_the_candidate(shared: 
     installation.kill_operator()
     wait_for_role(shared, "edits", f"{old};dimensions=64", "Candidate")
 
-    model = shared.wait_ready("edits", within=120)
+    model = shared.wait_ready("edits")
     assert spaces_of(shared, "edits") == {old: "Active", f"{old};dimensions=64": "Candidate"}
     assert len(shared.names("deployments", "embedplane.io/model=edits")) == 2
     assert model["status"]["vectorSpace"]["id"] == old

@@ -20,58 +20,55 @@ def answers(namespace: Kubectl, name: str, as_model: str) -> bool:
         return False
 
 
-def test_two_models_of_one_name_live_in_two_namespaces(namespace: Kubectl, other_namespace: Kubectl):
-    for each in (namespace, other_namespace):
+def test_two_models_of_one_name_live_in_two_namespaces(shared: Kubectl, other_namespace: Kubectl):
+    for each in (shared, other_namespace):
         each.apply(embedding_model("twin", each.namespace))
 
-    for each in (namespace, other_namespace):
+    for each in (shared, other_namespace):
         each.wait_ready("twin")
         assert client_of(each, "twin").embeddings.create(model="twin", input="hello").data
-    assert address_of(namespace, "twin") != address_of(other_namespace, "twin")
+    assert address_of(shared, "twin") != address_of(other_namespace, "twin")
 
 
 def test_an_upgrade_during_a_build_rebuilds_nothing_and_live_models_keep_serving(
-    namespace: Kubectl, installation: Installation
+    shared: Kubectl, installation: Installation
 ):
-    namespace.apply(embedding_model("live", namespace.namespace))
-    live = namespace.wait_ready("live")
-    namespace.apply(embedding_model("young", namespace.namespace, engine={"precision": "float32"}))
+    shared.apply(embedding_model("live", shared.namespace))
+    live = shared.wait_ready("live")
+    shared.apply(embedding_model("young", shared.namespace, engine={"precision": "float32"}))
 
-    def building() -> bool:
-        return bool(namespace.list("pods", "app.kubernetes.io/component in (fetch,build)"))
+    def is_building() -> bool:
+        jobs = shared.list("jobs", "app.kubernetes.io/component=build")
+        return "young" in {owner["name"] for job in jobs for owner in job["metadata"].get("ownerReferences", [])}
 
-    wait_for("a Job of the young model runs", building)
+    wait_for("the young model is built", is_building, explain=lambda: shared.explain("young"))
     with (
-        constant_requests(address_of(namespace, "live"), "live") as traffic,
+        constant_requests(address_of(shared, "live"), "live") as traffic,
         installation.changed({"logLevel": "debug"}),
     ):
-        namespace.wait_ready("young")
+        shared.wait_ready("young")
         traffic.wait_for_successes(20)
 
     assert traffic.failures == []
-    after = namespace.wait_ready("live")
+    after = shared.wait_ready("live")
     assert after["status"]["engine"] == live["status"]["engine"]
     assert after["status"]["source"] == live["status"]["source"]
 
 
-def test_uninstalling_keeps_models_serving_and_another_release_takes_over(
-    namespace: Kubectl, installation: Installation
-):
-    namespace.apply(embedding_model("kept", namespace.namespace))
-    before = namespace.wait_ready("kept")
-    deployment = namespace.deployment_of("kept")
-    assert deployment is not None
+def test_uninstalling_keeps_models_serving_and_another_release_takes_over(shared: Kubectl, installation: Installation):
+    shared.apply(embedding_model("kept", shared.namespace))
+    before = shared.wait_ready("kept")
     installation.uninstall()
-    assert client_of(namespace, "kept").embeddings.create(model="kept", input="still here").data
+    assert client_of(shared, "kept").embeddings.create(model="kept", input="still here").data
 
     successor = Installation("successor", "embedplane-successor", installation.values)
     successor.upgrade()
     try:
-        namespace.patch("embeddingmodel", "kept", {"spec": {"servedModelNames": ["renamed"]}})
-        after = namespace.wait_ready("kept")
+        shared.patch("embeddingmodel", "kept", {"spec": {"servedModelNames": ["renamed"]}})
+        after = shared.wait_ready("kept")
         assert after["status"]["engine"] == before["status"]["engine"]
         # The old server takes requests until kube-proxy has heard that it is leaving.
-        wait_for("the new name is served", lambda: answers(namespace, "kept", as_model="renamed"), within=30)
+        wait_for("the new name is served", lambda: answers(shared, "kept", as_model="renamed"))
     finally:
         successor.uninstall()
         installation.upgrade()

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from openai import OpenAI
 
-from tests.support.kubectl import Kubectl
+from tests.support.kubectl import Kubectl, reasons_of
 from tests.support.models import embedding_model
 from tests.support.reference import cosines, reference_model
 from tests.support.serving import client_of
@@ -44,8 +44,7 @@ def test_an_applied_model_serves_the_vectors_of_sentence_transformers(shared: Ku
     assert status["engine"]["benchmark"]["tokensPerSecond"] > 0
     assert status["url"] == f"http://minilm.{shared.namespace}/v1/embeddings"
     assert status["observedGeneration"] == model["metadata"]["generation"]
-    assert not shared.condition("minilm", "Reconciling")
-    assert not shared.condition("minilm", "Stalled")
+    assert reasons_of(model, "Reconciling", "Stalled") == [None, None]
 
 
 def test_a_longer_window_is_a_vector_space_of_its_own(shared: Kubectl):
@@ -63,7 +62,7 @@ def test_a_second_model_of_the_same_source_builds_nothing(shared: Kubectl):
     before = shared.names("jobs", "app.kubernetes.io/component in (export,build)")
 
     shared.apply(embedding_model("second", shared.namespace))
-    second = shared.wait_ready("second", within=120)
+    second = shared.wait_ready("second")
 
     assert shared.names("jobs", "app.kubernetes.io/component in (export,build)") <= before
     assert second["status"]["engine"]["key"] == first["status"]["engine"]["key"]
