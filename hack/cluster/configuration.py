@@ -59,13 +59,9 @@ def write_cluster(layout: Layout) -> None:
 
 def storage_paths(layout: Layout, nodes: tuple[Node, ...]) -> dict[str, Any]:
     """Return where the volumes of each storage class lie (manifests/storage.yaml says what each is for)."""
-
-    def by_node(folder: str) -> dict[str, Any]:
-        paths = [{"node": node.name, "paths": [str(layout.volumes / folder / node.name)]} for node in nodes]
-        return {"nodePathMap": paths}
-
     shared = {"nodePathMap": [], "sharedFileSystemPath": str(layout.volumes / "shared")}
-    return {"local-path": shared, "local-path-node": by_node("by-node"), "local-path-root": by_node("root-owned")}
+    by_node = [{"node": node.name, "paths": [str(layout.volumes / "root-owned" / node.name)]} for node in nodes]
+    return {"local-path": shared, "local-path-root": {"nodePathMap": by_node}}
 
 
 def _registry(layout: Layout) -> dict[str, Any]:
@@ -144,12 +140,13 @@ def _kubelet(layout: Layout, node: Node) -> dict[str, Any]:
         "evictionHard": {"memory.available": "100Mi", "nodefs.available": "1%", "imagefs.available": "1%"},
         "imageGCHighThresholdPercent": 100,
         "imageMinimumGCAge": "100h",
-        # quick rather than careful
+        # quick rather than careful: a changed Secret reaches its pods in seconds, not in a minute
         "serializeImagePulls": False,
         "registryPullQPS": 0,
         "eventRecordQPS": 0,
         "volumeStatsAggPeriod": "-1s",
         "nodeStatusUpdateFrequency": "5s",
+        "syncFrequency": "10s",
     }
 
 

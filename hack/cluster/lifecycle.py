@@ -67,7 +67,7 @@ def _start_components(layout: Layout) -> list[Component]:
     """Start all that does not run, in order, and return what was started."""
     everything = components(layout)
     started = [each for each in everything if not each.needs_api and _start(layout, each)]
-    kubernetes.wait_until("the API server answers", lambda: kubernetes.api_answers(layout), within=60)
+    kubernetes.wait_until("the API server answers", lambda: kubernetes.api_answers(layout), within=180)
     addons.import_images(layout)
     addons.apply_manifests(layout)  # first: the storage provisioner ends when its ConfigMap is missing
     return started + [each for each in everything if each.needs_api and _start(layout, each)]
@@ -89,7 +89,7 @@ def _await_nodes(layout: Layout, started: list[Component], began: datetime) -> N
         return said is not None and said[0] and (node not in restarted or said[1] >= began)
 
     for node in NODES:
-        kubernetes.wait_until(f"node {node.name} is ready", partial(is_ready, node), within=60)
+        kubernetes.wait_until(f"node {node.name} is ready", partial(is_ready, node), within=180)
     kubernetes.advertise_gpu(layout, GPU_NODE)
 
 

@@ -71,7 +71,7 @@ class Machine:
         self._record.write_text(f"{child} {started_at(child)}")
 
     def _await_ready(self, ready: Path, outer: "subprocess.Popen[bytes]") -> None:
-        deadline = time.monotonic() + 10
+        deadline = time.monotonic() + 60
         while not ready.exists():
             if outer.poll() is not None or time.monotonic() > deadline:
                 outer.kill()

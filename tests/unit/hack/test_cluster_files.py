@@ -32,14 +32,13 @@ def test_only_the_gpu_node_is_tainted(layout: Layout):
     ]
 
 
-def test_volumes_of_the_default_class_are_shared_and_the_others_bound_to_a_node(layout: Layout):
+def test_volumes_of_the_default_class_are_shared_and_those_of_root_bound_to_a_node(layout: Layout):
     classes = json.loads(ClusterFiles.of(layout).storage.read_text())["storageClassConfigs"]
 
     assert classes["local-path"]["sharedFileSystemPath"]
-    for name in ("local-path-node", "local-path-root"):
-        folders = {each["node"]: each["paths"][0] for each in classes[name]["nodePathMap"]}
-        assert folders.keys() == {node.name for node in NODES}
-        assert len(set(folders.values())) == len(NODES)
+    folders = {each["node"]: each["paths"][0] for each in classes["local-path-root"]["nodePathMap"]}
+    assert folders.keys() == {node.name for node in NODES}
+    assert len(set(folders.values())) == len(NODES)
 
 
 def test_nothing_is_left_to_fill_in(layout: Layout):
