@@ -69,22 +69,24 @@ async def find_export(store: Store, key: str) -> tuple[ExportManifest, Entry] | 
 
 async def need_export(store: Store, key: str) -> Intact[ExportManifest]:
     """Return an export with its files; without it the step that makes it has to run again."""
-    lost = Lost(
-        missing=TransientReason.EXPORT_MISSING,
-        words=f"the export {key} is not in the store; it was removed. It is made again.",
-        damaged=TransientReason.EXPORT_CORRUPT,
-        again="It is made again.",
-    )
+    lost = _lost(f"the export {key} is not in the store; it was removed. It is made again.")
     return await store.need_intact(export_entry(key), ExportManifest, lost)
 
 
 async def need_own_references(store: Store, vector_space: str, texts: str) -> Intact[OwnReferencesManifest]:
     """Return the references of a user's texts; without them the export has to run again."""
     key = own_references_key(vector_space, texts)
-    lost = Lost(
+    lost = _lost(
+        f"the references {key} of your own texts are not in the store; they were removed. They are made again."
+    )
+    return await store.need_intact(export_entry(key), OwnReferencesManifest, lost)
+
+
+def _lost(missing: str) -> Lost:
+    """Return what becomes of an entry of an export, with the words for one that is missing."""
+    return Lost(
         missing=TransientReason.EXPORT_MISSING,
-        words=f"the references {key} of your own texts are not in the store; they were removed. They are made again.",
+        words=missing,
         damaged=TransientReason.EXPORT_CORRUPT,
         again="It is made again.",
     )
-    return await store.need_intact(export_entry(key), OwnReferencesManifest, lost)
