@@ -11,7 +11,7 @@ import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -62,11 +62,16 @@ class Tally:
     """Requests that reached the server."""
 
 
-async def soak(target: Target, requests: int, clients: int = 8, seed: int = 1, length: float = 1.0) -> dict[str, Any]:
-    """Send so many requests from so many clients, fewer when told to end; return the report."""
-    started, tally, sizes = time.monotonic(), Tally(), Sizes(target, requests)
-    for number in (signal.SIGTERM, signal.SIGINT):
-        asyncio.get_running_loop().add_signal_handler(number, sizes.stop)
+async def soak(
+    target: Target,
+    requests: int,
+    clients: int = 8,
+    seed: int = 1,
+    length: float = 1.0,
+    is_over: Callable[[], bool] = lambda: False,
+) -> dict[str, Any]:
+    """Send so many requests from so many clients, no more of them once it is over; return the report."""
+    started, tally, sizes = time.monotonic(), Tally(), Sizes(target, requests, is_over)
     before = await _counts(target)
     await _send(target, sizes.watched(asks(requests, seed, length)), clients, tally)
     counted = await _settled(target, before, tally)
@@ -89,21 +94,17 @@ async def soak(target: Target, requests: int, clients: int = 8, seed: int = 1, l
 class Sizes:
     """How many requests were sent, and the server's resident size at the start and after each tenth of them."""
 
-    def __init__(self, target: Target, requests: int) -> None:
+    def __init__(self, target: Target, requests: int, is_over: Callable[[], bool]) -> None:
         self._target = target
         self._step = max(1, requests // 10)
-        self._is_over = False
+        self._is_over = is_over
         self.requests = 0
         self.tenths: list[float] = []
-
-    def stop(self) -> None:
-        """Let no further request pass."""
-        self._is_over = True
 
     def watched(self, queue: Iterator[Ask]) -> Iterator[Ask]:
         """Pass requests on, and look now and then."""
         for ask in queue:
-            if self._is_over:
+            if self._is_over():
                 return
             if self.requests % self._step == 0:
                 self.tenths.append(self._target.megabytes("VmRSS"))
@@ -229,7 +230,10 @@ async def served(model: Path, store: Path) -> AsyncIterator[Target]:
 
 async def _run(options: argparse.Namespace, store: Path) -> dict[str, Any]:
     async with served(options.model, options.store or store) as target:
-        return await soak(target, options.requests, options.clients, options.seed, options.length)
+        ended = asyncio.Event()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            asyncio.get_running_loop().add_signal_handler(number, ended.set)
+        return await soak(target, options.requests, options.clients, options.seed, options.length, ended.is_set)
 
 
 def main() -> None:
