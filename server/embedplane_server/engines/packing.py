@@ -41,11 +41,14 @@ def arrange(lengths: Sequence[int]) -> Layout:
     own = padded_length(longest)
     if len(lengths) == 1:
         return Layout(own, [[0]])
+    layouts = []
+    if 2 * longest <= ROW:
+        layouts.append(_laid(range(len(lengths)), lengths, ROW))
+        if _cost(layouts[0]) <= _cost_without_padding(sum(lengths), own):
+            return layouts[0]  # rows that are full: the others need not be laid to know
     by_length = sorted(range(len(lengths)), key=lengths.__getitem__, reverse=True)
     shorter = max(-(-(own + 1) // _ROW_STEP) * _ROW_STEP, _SHORTEST_ROW)
-    layouts = [_laid(by_length, lengths, length) for length in (own, *range(shorter, _LONGEST_ROW + 1, _ROW_STEP))]
-    if 2 * longest <= ROW:
-        layouts.insert(0, _laid(range(len(lengths)), lengths, ROW))
+    layouts += [_laid(by_length, lengths, length) for length in (own, *range(shorter, _LONGEST_ROW + 1, _ROW_STEP))]
     return min(layouts, key=_cost)
 
 
@@ -78,7 +81,11 @@ def _places_shape(lengths: Sequence[int]) -> tuple[int, int]:
 
 def _cost(layout: Layout) -> float:
     usual = _USUAL_SHAPE if layout.length == ROW else 1.0
-    return len(layout.rows) * layout.length * (1 + layout.length / _DOUBLED_AT) * usual
+    return _cost_without_padding(len(layout.rows) * layout.length, layout.length) * usual
+
+
+def _cost_without_padding(tokens: int, row: int) -> float:
+    return tokens * (1 + row / _DOUBLED_AT)
 
 
 def _laid(order: Sequence[int], lengths: Sequence[int], length: int) -> Layout:

@@ -38,25 +38,31 @@ class Queued:
     inputs: int = 0
 
 
-class BusyTime:
-    """Seconds in which the engine had something to do: batches that run side by side count once."""
+class Running:
+    """The batches that run, and the seconds in which any did: those that run side by side count once."""
 
     def __init__(self) -> None:
-        self.running = 0
-        """So many batches run now."""
+        self.batches = 0
+        self._tokens = 0
         self._counted_until = 0.0
 
-    def begin(self, now: float) -> None:
+    def begin(self, now: float, tokens: int) -> None:
         """Note that a batch starts."""
-        if not self.running:
+        if not self.batches:
             self._counted_until = now
-        self.running += 1
+        self.batches += 1
+        self._tokens += tokens
 
-    def end(self, now: float) -> float:
+    def end(self, now: float, tokens: int) -> float:
         """Note that a batch has ended; return the seconds that were not counted yet."""
         seconds, self._counted_until = now - self._counted_until, now
-        self.running -= 1
+        self.batches -= 1
+        self._tokens -= tokens
         return seconds
+
+    def share(self, queued_tokens: int, side_by_side: int) -> int | None:
+        """Return the tokens of a next batch as large as those beside it; None while there is none beside it."""
+        return -(-(queued_tokens + self._tokens) // side_by_side) if self.batches else None
 
 
 class Throughput:

@@ -16,7 +16,7 @@ import numpy as np
 
 from embedplane_server.engines.base import Batch, Engine, Vectors
 from embedplane_server.errors import EngineError
-from embedplane_server.scheduling.admission import BusyTime, Limits, Queued, Throughput, admit
+from embedplane_server.scheduling.admission import Limits, Queued, Running, Throughput, admit
 from embedplane_server.scheduling.answers import embedded, settle
 from embedplane_server.scheduling.begun import Begun, begin, with_probe
 from embedplane_server.scheduling.errors import EngineDrifted, EngineFailed, Overloaded, ShuttingDown
@@ -52,7 +52,7 @@ class Scheduler:
         self._closing = False
         self._has_drifted = False
         self._probe: Probe | None = None
-        self._busy = BusyTime()
+        self._running = Running()
         self._taking = threading.Lock()
         self._waiting = Waiting(limits.max_batch_tokens, engine.row_tokens)  # touched with `_taking` held
         self._threads = [
@@ -178,9 +178,7 @@ class Scheduler:
     def _begin(self) -> list[Begun] | None:
         """Wait for work and take a batch of it, or one of each form; None when it is time to end."""
         with self._taking:
-            if not self._collect():
-                return None
-            return self._start(self._waiting.take())
+            return self._start(self._waiting.take(self._share())) if self._collect() else None
 
     def _collect(self) -> bool:
         """Move arrivals to what waits, sleeping while there is nothing; False when it is time to end."""
@@ -188,7 +186,7 @@ class Scheduler:
             while not self._inbox and not self._any_queued():
                 if self._closing:
                     return False
-                if self._probe is not None and not self._busy.running:
+                if self._probe is not None and not self._running.batches:
                     return True
                 self._waiting.clear()
                 self._arrived.wait()
@@ -202,6 +200,10 @@ class Scheduler:
     def _any_queued(self) -> bool:
         return any(queued.inputs for queued in self._queued.values())
 
+    def _share(self) -> int | None:
+        with self._arrived:
+            return self._running.share(sum(each.tokens for each in self._queued.values()), len(self._threads))
+
     def _start(self, taken: list[Unit]) -> list[Begun]:
         """Take the inputs of a batch out of the queue; those of requests that ended meanwhile fall away."""
         now = self._clock()
@@ -211,12 +213,12 @@ class Scheduler:
                 self._leave(unit.work, len(unit.token_ids), 1)
                 if unit.work.started is None:
                     unit.work.started = now
-            is_idle = not self._busy.running and not self._any_queued()
+            is_idle = not self._running.batches and not self._any_queued()
             begun = begin(units, alone=is_idle)
             if self._probe is not None and (probing := with_probe(begun, self._probe, now, is_idle=is_idle)):
                 begun, self._probe = probing, None
-            for _ in begun:
-                self._busy.begin(now)
+            for each in begun:
+                self._running.begin(now, each.tokens)
         return begun
 
     def _embed(self, thread: int, begun: Begun) -> None:
@@ -272,7 +274,7 @@ class Scheduler:
     def _report(self, begun: Begun, outcome: Outcome) -> None:
         tokens, inputs = begun.tokens, len(begun.units)
         with self._arrived:
-            seconds = self._busy.end(self._clock())
+            seconds = self._running.end(self._clock(), tokens)
             if outcome is Outcome.SUCCESS and inputs:
                 self._throughput.add(tokens, seconds)
             if self._probe is not None:

@@ -7,6 +7,9 @@ would end at the same moment, and the engine would be idle while their clients c
 
 The batch is filled with inputs of about the same length, so that little padding is computed. Where an engine lays
 short inputs into rows one after the other, a batch of them is as many whole rows as the budget has.
+
+While batches run side by side the next one takes no more than makes it as large as they are, and no row that is not
+full. Whoever took all would leave the next thread a crumb, and small batches cost far more a token.
 """
 
 from bisect import bisect_left, insort
@@ -65,19 +68,33 @@ class WaitingLane:
             heapify(waiting)
         self._lengths = sorted(self._by_length)
 
-    def take(self) -> list[Unit]:
-        """Remove and return the next batch: at most `max_tokens` with padding, but at least one input."""
+    def take(self, share: int | None = None) -> list[Unit]:
+        """Remove and return the next batch: at most `max_tokens` with padding, but at least one input.
+
+        One beside others has its `share` of tokens at most, and no row that is not full.
+        """
         start = self._most_overdue()
         if start is None:
             return []
         if start < self._shortest_padded and self._row <= self._max_tokens:
-            return self._rows(start, self._max_tokens // self._row)
+            return self._rows(start, self._full_rows(share))
+        limit = self._max_tokens if share is None else min(self._max_tokens, share)
         taken = [self._pop(start)]
         longest = tokens = start
-        while (length := self._next_length(longest, tokens, len(taken))) is not None:
+        while (length := self._next_length(longest, tokens, len(taken), limit)) is not None:
             taken.append(self._pop(length))
             longest, tokens = max(longest, length), tokens + length
         return taken
+
+    def _full_rows(self, share: int | None) -> int:
+        """Return how many rows the next batch may have at most; what is left over waits for the batch after it."""
+        most = self._max_tokens // self._row
+        if share is None:
+            return most
+        waiting = sum(
+            length * len(self._by_length[length]) for length in self._lengths if length < self._shortest_padded
+        )
+        return max(min(most, share // self._row, waiting // self._row), 1)
 
     def _rows(self, start: int, rows: int) -> list[Unit]:
         """Remove and return short inputs that fill so many rows, one row after the other."""
@@ -130,14 +147,14 @@ class WaitingLane:
         alive = [length for length in list(self._lengths) if length < below and self._tidy(length)]
         return min(alive, key=lambda length: self._by_length[length][0][:2], default=None)
 
-    def _next_length(self, longest: int, tokens: int, inputs: int) -> int | None:
+    def _next_length(self, longest: int, tokens: int, inputs: int, limit: int) -> int | None:
         """Return the waiting length that adds least padding, None when any would make the batch worth less."""
         position = bisect_left(self._lengths, longest)
         around = self._lengths[max(position - 1, 0) : position + 1]
         for length in sorted(around, key=lambda length: max(length - longest, 0) * inputs + max(longest - length, 0)):
             padded = max(longest, length) * (inputs + 1)
             share_now = tokens / (longest * inputs + BATCH_OVERHEAD_TOKENS)
-            if padded <= self._max_tokens and (tokens + length) / (padded + BATCH_OVERHEAD_TOKENS) >= share_now:
+            if padded <= limit and (tokens + length) / (padded + BATCH_OVERHEAD_TOKENS) >= share_now:
                 return length
         return None
 
@@ -175,13 +192,13 @@ class Waiting:
         """Forget what ended before its turn came; called when nothing else waits."""
         self._lanes = {lane: WaitingLane(self._max_tokens, self._row_tokens) for lane in Lane}
 
-    def take(self) -> list[Unit]:
-        """Remove and return the next batch; empty when nothing waits."""
+    def take(self, share: int | None = None) -> list[Unit]:
+        """Remove and return the next batch, of `share` tokens if others run; empty when nothing waits."""
         order = [Lane.INTERACTIVE, Lane.BULK]
         if self._interactive_in_a_row >= INTERACTIVE_BATCHES_PER_BULK_BATCH:
             order.reverse()
         for lane in order:
-            if units := self._lanes[lane].take():
+            if units := self._lanes[lane].take(share):
                 passed_over = lane is Lane.INTERACTIVE and bool(self._lanes[Lane.BULK])
                 self._interactive_in_a_row = self._interactive_in_a_row + 1 if passed_over else 0
                 return units

@@ -54,6 +54,13 @@ def test_lengths_that_an_engine_pads_to_the_same_go_together(loop):
     assert sorted(lengths(waiting.take())) == [33] * 50 + [40] * 50
 
 
+def test_a_batch_beside_others_takes_its_share(loop):
+    waiting = waiting_with(work_of(loop, *[16] * 25), budget=160)
+    assert len(waiting.take(100)) == 6
+    assert len(waiting.take(1000)) == 10
+    assert len(waiting.take(1)) == 1
+
+
 def test_an_input_larger_than_the_budget_goes_alone(loop):
     waiting = waiting_with(work_of(loop, 500, 500), budget=100)
     assert [lengths(units) for units in batches(waiting)] == [[500], [500]]

@@ -83,6 +83,19 @@ def test_short_and_long_inputs_do_not_share_a_batch_of_rows(loop):
     assert all(len(set(batch)) == 1 for batch in batches)
 
 
+def test_a_batch_beside_others_has_full_rows_of_its_share(loop):
+    waiting = waiting_with(loop, *[16] * 23, budget=512)
+    assert len(waiting.take(4 * ROW)) == 16
+    assert len(waiting.take(4 * ROW)) == 4  # 7 wait: the second row would not be full
+    assert len(waiting.take(4 * ROW)) == 3
+    assert waiting.take(4 * ROW) == []
+
+
+def test_a_batch_that_is_alone_takes_the_rest_too(loop):
+    waiting = waiting_with(loop, *[16] * 7, budget=512)
+    assert len(waiting.take()) == 7
+
+
 def test_a_budget_below_one_row_is_kept_to(loop):
     waiting = waiting_with(loop, 20, 20, budget=32)
     assert [taken(waiting), taken(waiting)] == [[20], [20]]

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 import numpy as np
 import pytest
 
-from embedplane_server.scheduling.admission import BusyTime, Limits, Queued
+from embedplane_server.scheduling.admission import Limits, Queued, Running
 from embedplane_server.scheduling.errors import EngineFailed, NeverFits, Overloaded, ShuttingDown
 from embedplane_server.scheduling.observer import BatchReport, Outcome
 from embedplane_server.scheduling.scheduler import Scheduler
@@ -345,10 +345,34 @@ async def test_a_batch_has_the_engine_alone_while_nothing_else_runs_or_waits(led
     await asyncio.to_thread(scheduler.close)
 
 
+async def test_batches_side_by_side_share_what_waits(ledger):
+    engine = FakeEngine(parallel=2)
+    scheduler = Scheduler(engine, LIMITS, ledger, expected_tokens_per_second=100)
+    scheduler.start()
+    running = [await hold_engine(engine, scheduler) for _ in range(2)]
+    waiting = [await started(scheduler, texts(1, 6)) for _ in range(9)]
+    engine.let_through()
+    await asyncio.to_thread(engine.wait_until_busy)
+    assert len(engine.batches[2].token_ids) == 5  # of ten: nine that wait and one that runs
+    engine.release()
+    engine.let_through()
+    await asyncio.gather(*running, *waiting)
+    await asyncio.to_thread(scheduler.close)
+
+
 def test_seconds_in_which_two_batches_run_count_once():
-    busy = BusyTime()
-    busy.begin(10)
-    busy.begin(11)
-    assert [busy.end(13), busy.end(14)] == [3, 1]
-    busy.begin(20)
-    assert busy.end(22) == 2
+    running = Running()
+    running.begin(10, 5)
+    running.begin(11, 7)
+    assert [running.end(13, 5), running.end(14, 7)] == [3, 1]
+    running.begin(20, 5)
+    assert running.end(22, 5) == 2
+
+
+def test_the_share_of_a_batch_is_of_what_waits_and_what_runs():
+    running = Running()
+    assert running.share(50, 2) is None
+    running.begin(10, 31)
+    assert running.share(50, 2) == 41
+    running.end(11, 31)
+    assert running.share(50, 2) is None
