@@ -6,6 +6,8 @@ cd "$(dirname "$0")/.."
 CACHE=${EMBEDPLANE_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/embedplane}
 export PATH="$PWD/.venv/bin:$CACHE/bin:$PATH"
 export PYTHONUNBUFFERED=1 HF_HUB_DISABLE_TELEMETRY=1
+# Dozens of processes import torch: one that may keep no bytecode compiles thousands of files for ten seconds each time.
+unset PYTHONDONTWRITEBYTECODE
 
 hack/check.sh
 
@@ -29,7 +31,7 @@ hack/demo/demo prepare --values "$values"
 export KUBECONFIG EMBEDPLANE_VALUES="$values"
 
 echo "--- real weights, a real Prometheus, the chart, a real API server"
-pytest -q -m "model or cluster or provisioned" tests/unit
+pytest -q --durations=15 -m "model or cluster or provisioned" tests/unit
 pytest -q tests/clients tests/chart tests/integration
 echo "--- end to end"
 pytest --durations=15 tests/e2e
