@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Protocol
 
 from embedplane_server.builders.benchmark import Benchmark
+from embedplane_server.builders.conformance import Conformance
 from embedplane_server.builders.machine import Machine
 from embedplane_server.engines.base import Engine
 from embedplane_server.errors import invalid_settings
@@ -61,6 +62,11 @@ class BackendBuilder(Protocol):
 
     def compile(self, made_of: Ingredients, precision: str) -> Engine:
         """Return an engine for texts of any length up to the model's window."""
+        ...
+
+    @property
+    def conformance(self) -> Conformance | None:
+        """How near the engine that was compiled last is to the export's references; None: that was not looked at."""
         ...
 
     def measure(self, engine: Engine, window: int) -> Benchmark:

@@ -12,7 +12,7 @@ from weakref import finalize
 
 from embedplane_server.builders.backend import Ingredients
 from embedplane_server.builders.benchmark import Benchmark, measure_speed
-from embedplane_server.builders.conformance import load_references, measure
+from embedplane_server.builders.conformance import Conformance, load_references, measure
 from embedplane_server.builders.int8 import Quantiser
 from embedplane_server.builders.machine import MachineClass, machine_class
 from embedplane_server.engines.base import Engine
@@ -62,6 +62,7 @@ class OpenVinoBuilder:
     reads_model: bool = False
     machine: MachineClass = field(default_factory=machine_class)
     timings: bytes | None = None
+    conformance: Conformance | None = None
     _graphs: Path = Path()
     """The folder of the graph that was compiled last."""
 
@@ -80,7 +81,7 @@ class OpenVinoBuilder:
         """Return the graph, compiled in memory."""
         if precision == "int8":
             return self._compile_in_int8(made_of)
-        self._graphs = made_of.export
+        self._graphs, self.conformance = made_of.export, None
         return self._compiled(precision)
 
     def _compiled(self, precision: str) -> OpenVinoEngine:
@@ -95,7 +96,8 @@ class OpenVinoBuilder:
         for largest_error in INT8_ERRORS:
             done = quantiser.write(self._graphs / OPENVINO_GRAPH, largest_error)
             engine = self._compiled("int8")
-            found = measure(engine, references, activation=made_of.description.activation).minimum_cosine
+            self.conformance = measure(engine, references, activation=made_of.description.activation)
+            found = self.conformance.minimum_cosine
             logger.info("%d of %d products are in int8: cosine %.6f", done.products - done.left, done.products, found)
             if found >= INT8_AIM or largest_error == INT8_ERRORS[-1]:
                 return engine

@@ -14,7 +14,7 @@ from typing import Any
 
 from embedplane_server.builders.backend import Ingredients
 from embedplane_server.builders.benchmark import Benchmark, measure_speed_at
-from embedplane_server.builders.conformance import load_references
+from embedplane_server.builders.conformance import Conformance, load_references
 from embedplane_server.builders.gpu import GpuMachine, gpu_machine, need_gpu
 from embedplane_server.builders.gpu_room import Ask, gpu_memory, is_out_of_memory, least_need, need_room
 from embedplane_server.builders.onnx_fp8 import quantize
@@ -107,6 +107,7 @@ class TensorRtBuilder:
     configure: Configure = lambda _: None
     memory: Ask = gpu_memory
     export_format: ExportFormat = "onnx"
+    conformance: Conformance | None = None
     reads_model: bool = False
     _plan: Plan = field(default_factory=lambda: Plan(b"", b""))
 

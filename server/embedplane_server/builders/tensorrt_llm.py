@@ -9,6 +9,7 @@ from weakref import finalize
 
 from embedplane_server.builders.backend import Ingredients
 from embedplane_server.builders.benchmark import Benchmark, measure_speed_at
+from embedplane_server.builders.conformance import Conformance
 from embedplane_server.builders.gpu import GpuMachine, gpu_machine, need_gpu
 from embedplane_server.builders.gpu_room import Ask, gpu_memory, least_need, need_room
 from embedplane_server.builders.tail import read_tail
@@ -91,6 +92,7 @@ class TensorRtLlmBuilder:
     batch_tokens: int
     open_engine: Open = open_plan
     export_format: ExportFormat = "onnx"
+    conformance: Conformance | None = None
     reads_model: bool = True
     memory: Ask = gpu_memory
     _scratch: Path = field(default_factory=lambda: Path(mkdtemp(prefix="embedplane-tensorrt-llm-")))

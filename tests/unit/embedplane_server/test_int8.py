@@ -1,20 +1,23 @@
 """The real MiniLM in 8 bits: proven like every engine, refused at the default floor, published at a lower one."""
 
 import asyncio
+import shutil
 from pathlib import Path
 
 import numpy as np
 import openvino
 import pytest
 
+from embedplane_server.builders import openvino as openvino_builder
+from embedplane_server.builders import step
 from embedplane_server.builders.backend import Ingredients
 from embedplane_server.builders.conformance import load_references, measure
 from embedplane_server.builders.int8 import Quantised, Quantiser
 from embedplane_server.builders.machine import machine_class
 from embedplane_server.builders.manifest import engine_entry
-from embedplane_server.builders.openvino import OpenVinoBuilder
+from embedplane_server.builders.openvino import INT8_ERRORS, OpenVinoBuilder
 from embedplane_server.builders.verdict import LEAST_BATCH_COSINE, LEAST_NEIGHBOR_OVERLAP
-from embedplane_server.engines.base import Batch
+from embedplane_server.engines.base import Batch, Engine
 from embedplane_server.engines.load import load_engine
 from embedplane_server.errors import PermanentError
 from embedplane_server.export.manifest import OPENVINO_GRAPH, need_export
@@ -32,13 +35,16 @@ INT8 = EngineSettings(backend="openvino", precision="int8")
 
 
 @pytest.fixture(scope="module")
-def steps(tmp_path_factory):
-    return Steps(f"file://{tmp_path_factory.mktemp('store')}", Source(path=minilm_folder()), engine=INT8)
+def steps(minilm, tmp_path_factory):
+    """The steps over a copy of the store that the server of other tests was made from."""
+    store = tmp_path_factory.mktemp("copy") / "store"
+    shutil.copytree(minilm.cache / "embedplane/store", store)
+    return Steps(store.as_uri(), Source(path=minilm_folder()), engine=INT8)
 
 
 @pytest.fixture(scope="module")
 def export_key(steps):
-    return steps.export(steps.fetch())
+    return steps.fetch().export_keys["openvino"]
 
 
 @pytest.fixture(scope="module")
@@ -57,23 +63,34 @@ def entry(steps, name) -> Path:
 
 
 @pytest.fixture(scope="module")
-def refused(steps, export_key) -> PermanentError:
-    """What a build at the default floor says; it comes first, because a published engine is not made anew."""
-    with pytest.raises(PermanentError) as caught:
-        steps.build(export_key)
-    assert not entry(steps, "engines").exists()
-    return caught.value
+def compared() -> list[Engine]:
+    """The engines that were compared with all references while `built` was made."""
+    return []
 
 
 @pytest.fixture(scope="module")
-def built(steps, export_key, refused):
-    return steps.build(export_key, minimum_cosine=0.99)
+def built(steps, export_key, compared):
+    def counted(engine, *arguments, **options):
+        compared.append(engine)
+        return measure(engine, *arguments, **options)
+
+    with pytest.MonkeyPatch.context() as patch:
+        for module in (openvino_builder, step):
+            patch.setattr(module, "measure", counted)
+        return steps.build(export_key, minimum_cosine=0.99)
 
 
-def test_at_the_default_floor_it_is_refused(refused):
-    assert refused.reason == "ConformanceFailed"
-    assert "the int8 engine's" in str(refused)
-    assert "Set engine.precision: auto, or lower engine.conformance.minimumCosine" in str(refused)
+def test_at_the_default_floor_it_is_refused(steps, export_key, built):
+    with pytest.raises(PermanentError) as caught:
+        steps.build(export_key)
+    assert caught.value.reason == "ConformanceFailed"
+    assert "the int8 engine's" in str(caught.value)
+    assert "Set engine.precision: auto, or lower engine.conformance.minimumCosine" in str(caught.value)
+
+
+def test_no_engine_is_compared_with_the_references_twice(built, compared):
+    assert 1 <= len(compared) <= len(INT8_ERRORS)
+    assert len({id(engine) for engine in compared}) == len(compared)
 
 
 def test_at_a_floor_of_99_hundredths_it_is_published(steps, built):
@@ -118,12 +135,11 @@ def test_products_that_are_too_far_off_stay_as_they_are(export, tmp_path):
 
 
 def test_more_of_them_stay_until_the_vectors_are_near_enough(made_of, monkeypatch):
-    from embedplane_server.builders import openvino as builders  # noqa: PLC0415 -- openvino is the library here
-
-    monkeypatch.setattr(builders, "INT8_ERRORS", (1.0, 0.0, 0.5))
-    monkeypatch.setattr(builders, "INT8_AIM", 0.9995)
+    references = load_references(made_of.export).sample(64)
+    monkeypatch.setattr(openvino_builder, "load_references", lambda folder: references)
+    monkeypatch.setattr(openvino_builder, "INT8_ERRORS", (1.0, 0.0, 0.5))
+    monkeypatch.setattr(openvino_builder, "INT8_AIM", 0.9995)
     engine = OpenVinoBuilder(1).compile(made_of, "int8")
-    references = load_references(made_of.export)
     assert measure(engine, references, 32).minimum_cosine > 0.9995
     engine.close()
 
@@ -138,10 +154,13 @@ def test_the_same_graph_comes_out_each_time(export, tmp_path):
     assert written[0] == written[1]
 
 
-def test_a_builder_keeps_the_exports_own_graph_for_other_precisions(made_of, export, tmp_path):
+def test_a_builder_keeps_the_exports_own_graph_for_other_precisions(made_of, export, tmp_path, monkeypatch):
+    references = load_references(export).sample(16)
+    monkeypatch.setattr(openvino_builder, "load_references", lambda folder: references)
     builder = OpenVinoBuilder(1)
     (target := tmp_path / "engine").mkdir()
     for precision, is_same in (("int8", False), ("float32", True)):
         builder.compile(made_of, precision).close()
+        assert (builder.conformance is None) is is_same
         builder.keep(made_of, target)
         assert ((target / OPENVINO_GRAPH).read_bytes() == (export / OPENVINO_GRAPH).read_bytes()) is is_same
