@@ -7,7 +7,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -31,6 +31,7 @@ from embedplane_server.settings import (
 from embedplane_server.store import open_store
 from hack.environment import outside
 from tests.support.ports import free_port
+from tests.support.shortened import few_golden_texts, short_benchmarks
 from tests.support.waiting import wait_for
 
 ENGINE = EngineSettings(backend="openvino")
@@ -49,6 +50,8 @@ class Steps:
     format: ExportFormat = "openvino"
     around: dict[str, str] = field(default_factory=outside)
     """The environment of servers, beside their settings."""
+    has_few_texts: bool = False
+    """Exports prove with a few of the golden texts: for tests of something else."""
 
     def fetch(self, **overrides) -> FetchResult:
         settings = FetchSettings(
@@ -70,7 +73,8 @@ class Steps:
             texts=self.engine.texts,
             texts_folder=self.texts_folder,
         )
-        return asyncio.run(export(settings, Progress(self.told))).export_key
+        with few_golden_texts() if self.has_few_texts else nullcontext():
+            return asyncio.run(export(settings, Progress(self.told))).export_key
 
     def build(self, export_key, engine=None, minimum_cosine=0.999, **options) -> BuildResult:
         settings = BuildSettings(
@@ -81,7 +85,8 @@ class Steps:
             threads=2,
             **options,
         )
-        return asyncio.run(build(settings, Progress(self.told)))
+        with short_benchmarks():
+            return asyncio.run(build(settings, Progress(self.told)))
 
     def directory(self, built: BuildResult):
         async def found():
@@ -113,9 +118,10 @@ class Steps:
             try:
                 wait_for("the server is ready", lambda: self._is_ready(process, url))
                 yield url
-            finally:
                 process.send_signal(signal.SIGTERM)
                 process.wait(120)
+            finally:
+                process.kill()  # one that still runs here would be waited for without end
 
     def _is_ready(self, process: subprocess.Popen[bytes], url: str) -> bool:
         assert process.poll() is None, f"the server ended with {process.returncode}"

@@ -29,6 +29,7 @@ from embedplane_server.store import open_store
 from embedplane_server.store.timing import keep_timings, read_timings, timings_of
 from tests.support.fake_engine import engine_manifest
 from tests.support.reference import cosines
+from tests.support.shortened import few_golden_texts, short_benchmarks
 from tests.support.small_encoders import save_encoder
 from tests.support.tensorrt_llm import NoStream, fake_tensorrt_llm
 
@@ -66,7 +67,8 @@ class Steps:
         source = Source(path=self.folder)
         fetched = asyncio.run(fetch(FetchSettings(store=self.store, source=source, engine=self.engine), progress))
         settings = ExportSettings(store=self.store, model_digest=fetched.digest, format="onnx")
-        return asyncio.run(export(settings, progress)).export_key
+        with few_golden_texts():
+            return asyncio.run(export(settings, progress)).export_key
 
     def builder(self, batch_tokens: int = USUAL_BATCH_TOKENS) -> TensorRtLlmBuilder:
         return TensorRtLlmBuilder(MACHINE, batch_tokens, on_cpu)
@@ -78,7 +80,7 @@ class Steps:
     def build(self, export_key: str, builder: TensorRtLlmBuilder | None = None, **options):
         settings = BuildSettings(store=self.store, export_key=export_key, engine=self.engine, threads=1, **options)
         builder = builder or self.builder(settings.max_batch_tokens or USUAL_BATCH_TOKENS)
-        with pytest.MonkeyPatch.context() as patch:
+        with pytest.MonkeyPatch.context() as patch, short_benchmarks():
             patch.setattr(step, "backend_builder", lambda _: builder)
             return asyncio.run(step.build(settings, Progress(io.StringIO())))
 

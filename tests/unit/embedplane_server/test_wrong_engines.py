@@ -2,12 +2,14 @@
 
 import asyncio
 import shutil
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
 
+from embedplane_server.builders.conformance import load_references
 from embedplane_server.errors import PermanentError, TransientError
-from embedplane_server.export.manifest import export_entry
+from embedplane_server.export.manifest import GOLDEN_TEXTS, REFERENCES, export_entry
 from embedplane_server.model import ModelDescription
 from embedplane_server.results import FetchResult
 from embedplane_server.settings import EngineSettings, Source
@@ -28,27 +30,71 @@ WAYS = {
 }
 
 
+@dataclass(frozen=True)
+class Exported:
+    """A model whose right export is in a store."""
+
+    steps: Steps
+    fetched: FetchResult
+    key: str
+
+    @property
+    def store(self) -> Path:
+        return Path(self.steps.store.removeprefix("file://"))
+
+    def copied(self, place: Path) -> "Exported":
+        """Return the same in a store of the test's own."""
+        shutil.copytree(self.store, place / "store")
+        return replace(self, steps=replace(self.steps, store=f"file://{place / 'store'}"))
+
+    def spoilt(self, place: Path, way: wrong.Spoil) -> "Exported":
+        """Return one whose graph is wrong; references, tokenizer and description are the model's."""
+        from embedplane_server.export import proofs, step  # noqa: PLC0415 -- torch, only for these tests
+
+        copy = self.copied(place)
+        shutil.rmtree(copy.store / "exports")
+        (right,) = (self.store / export_entry(self.key)).glob("files-*")
+        write = step._write_graph
+
+        def with_the_right_references(_, folder):
+            for name in (REFERENCES, GOLDEN_TEXTS):
+                shutil.copyfile(right / name, folder / name)
+            return len(load_references(folder).token_ids)
+
+        def write_spoilt(model, *further):
+            way(model)
+            write(model, *further)
+
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(proofs.Prover, "golden", with_the_right_references)
+            patch.setattr(step, "_write_graph", write_spoilt)
+            return replace(copy, key=copy.steps.export(copy.fetched))
+
+
+def exported(model: Path, place: Path) -> Exported:
+    steps, fetched = steps_of(model, place)
+    return Exported(steps, fetched, steps.export(fetched))
+
+
+def steps_of(model: Path, place: Path) -> tuple[Steps, FetchResult]:
+    steps = Steps(f"file://{place / 'store'}", Source(path=model))
+    return steps, steps.fetch()
+
+
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory) -> Path:
     return wrong.save_small_model(tmp_path_factory.mktemp("models") / "small")
 
 
-def steps_of(model: Path, tmp_path: Path) -> tuple[Steps, FetchResult]:
-    steps = Steps(f"file://{tmp_path / 'store'}", Source(path=model))
-    return steps, steps.fetch()
+@pytest.fixture(scope="module")
+def small(folder, tmp_path_factory) -> Exported:
+    return exported(folder, tmp_path_factory.mktemp("small"))
 
 
-def spoil(monkeypatch: pytest.MonkeyPatch, way: wrong.Spoil) -> None:
-    """Make the next export's graph wrong; references, tokenizer and description stay the model's."""
-    from embedplane_server.export import step  # noqa: PLC0415 -- torch, only for these tests
-
-    write = step._write_graph
-
-    def write_spoilt(model, *further):
-        way(model)
-        write(model, *further)
-
-    monkeypatch.setattr(step, "_write_graph", write_spoilt)
+@pytest.fixture(scope="module")
+def wide(tmp_path_factory) -> Exported:
+    place = tmp_path_factory.mktemp("wide")
+    return exported(wrong.widen_activations(wrong.save_small_model(place / "model")), place)
 
 
 def published(steps: Steps) -> list[str]:
@@ -63,9 +109,8 @@ def refusal(steps: Steps, key: str, engine: EngineSettings = EXACT) -> str:
     return caught.value.message
 
 
-def test_the_right_engine_passes(folder, tmp_path):
-    steps, fetched = steps_of(folder, tmp_path)
-    proof = steps.build(steps.export(fetched), EXACT).conformance
+def test_the_right_engine_passes(small, tmp_path):
+    proof = small.copied(tmp_path).steps.build(small.key, EXACT).conformance
     assert proof.texts >= 256 + 6 * len(wrong.PROMPTS)
     assert proof.minimum_cosine > 0.99999
     assert proof.first_percentile_cosine >= proof.minimum_cosine
@@ -75,23 +120,20 @@ def test_the_right_engine_passes(folder, tmp_path):
 
 
 @pytest.mark.parametrize("way", WAYS.values(), ids=WAYS)
-def test_a_wrong_engine_is_not_published(folder, tmp_path, monkeypatch, way):
-    steps, fetched = steps_of(folder, tmp_path)
-    spoil(monkeypatch, way)
-    message = refusal(steps, steps.export(fetched))
+def test_a_wrong_engine_is_not_published(small, tmp_path, way):
+    spoilt = small.spoilt(tmp_path, way)
+    message = refusal(spoilt.steps, spoilt.key)
     assert message.count(" tokens) ") == 3, "the worst texts are named"
 
 
-def test_activations_that_half_precision_cannot_hold_are_noticed(tmp_path, monkeypatch):
-    steps, fetched = steps_of(wrong.widen_activations(wrong.save_small_model(tmp_path / "wide")), tmp_path)
-    spoil(monkeypatch, wrong.overflow_as_half_precision)
-    message = refusal(steps, steps.export(fetched))
+def test_activations_that_half_precision_cannot_hold_are_noticed(wide, tmp_path):
+    spoilt = wide.spoilt(tmp_path, wrong.overflow_as_half_precision)
+    message = refusal(spoilt.steps, spoilt.key)
     assert "a cosine of -1.000000 at least" in message, "what is not a number counts as -1"
 
 
-def test_the_same_model_in_single_precision_passes(tmp_path):
-    steps, fetched = steps_of(wrong.widen_activations(wrong.save_small_model(tmp_path / "wide")), tmp_path)
-    assert steps.build(steps.export(fetched), EXACT).conformance.minimum_cosine > 0.999
+def test_the_same_model_in_single_precision_passes(wide, tmp_path):
+    assert wide.copied(tmp_path).steps.build(wide.key, EXACT).conformance.minimum_cosine > 0.999
 
 
 def test_a_missing_prompt_is_noticed(tmp_path, monkeypatch):
@@ -114,10 +156,10 @@ def test_a_tokenizer_of_another_model_is_refused_by_the_export(folder, tmp_path,
     assert asyncio.run(open_store(steps.store).names("exports")) == []
 
 
-def test_a_truncated_graph_in_the_store_is_set_aside_and_made_again(folder, tmp_path):
-    steps, fetched = steps_of(folder, tmp_path)
-    key = steps.export(fetched)
-    (weights,) = (tmp_path / "store" / export_entry(key)).rglob("*.bin")
+def test_a_truncated_graph_in_the_store_is_set_aside_and_made_again(small, tmp_path):
+    copy = small.copied(tmp_path)
+    steps, fetched, key = copy.steps, copy.fetched, copy.key
+    (weights,) = (copy.store / export_entry(key)).rglob("*.bin")
     weights.write_bytes(weights.read_bytes()[:-1000])
     with pytest.raises(TransientError) as caught:
         steps.build(key, EXACT)

@@ -1,13 +1,13 @@
-"""BertModel, which is RobertaModel too: from a model of transformers to a checkpoint."""
+"""BertModel, which is RobertaModel too: from a model of transformers to a checkpoint.
+
+Torch is imported where it is needed: `trtllm-build`, which needs none, would start seconds later.
+"""
 
 import json
 from collections import OrderedDict
 from pathlib import Path
 
 import tensorrt as trt
-import torch
-import transformers
-from safetensors.torch import save_file
 from tensorrt_llm.functional import Tensor
 
 
@@ -17,6 +17,9 @@ class BertModel:
 
     @classmethod
     def from_hugging_face(cls, hf_model_or_dir, dtype="float16", mapping=None, quant_config=None, **kwargs):
+        import torch  # noqa: PLC0415
+        import transformers  # noqa: PLC0415
+
         assert mapping is None
         assert quant_config is None
         if not isinstance(hf_model_or_dir, transformers.PreTrainedModel):
@@ -67,6 +70,8 @@ class BertModel:
         }
 
     def save_checkpoint(self, output_dir, save_config=True):
+        from safetensors.torch import save_file  # noqa: PLC0415
+
         folder = Path(output_dir)
         save_file(self.weights, folder / "rank0.safetensors")
         if save_config:
