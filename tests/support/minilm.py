@@ -46,13 +46,15 @@ def model_up(model: Path, cache: Path, route: str, **variables: str) -> Iterator
         reader.start()
         watchdog = threading.Timer(600, process.kill)
         watchdog.start()
-        told = process.stdout.readline()
-        watchdog.cancel()
-        assert told.startswith("minilm is served at http://127.0.0.1:"), progress
-        assert told.endswith(f"{route}\n")
         try:
+            told = process.stdout.readline()
+            watchdog.cancel()
+            assert told.startswith("minilm is served at http://127.0.0.1:"), progress
+            assert told.endswith(f"{route}\n")
             yield ServedMiniLM(told.split()[-1].removesuffix(route), cache, progress, process.pid)
-        finally:
             process.send_signal(signal.SIGINT)
-            assert process.wait(20) == 0
+            assert process.wait(60) == 0
+        finally:
+            watchdog.cancel()
+            process.kill()  # one that still runs here would be waited for without end
             reader.join()
