@@ -5,7 +5,8 @@ Each model goes through the fetch and the export, and its graph through the engi
 
 import asyncio
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,15 +15,18 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from embedplane_server.app import create_app
 from embedplane_server.engines.base import Batch
 from embedplane_server.engines.openvino import OpenVinoEngine, OpenVinoOptions
 from embedplane_server.errors import PermanentError
 from embedplane_server.export.manifest import OPENVINO_GRAPH, TOKENIZER, find_export
 from embedplane_server.model import ModelDescription
 from embedplane_server.model.description import read_model
+from embedplane_server.serve import Loaded, load
 from embedplane_server.settings import EngineSettings, Overrides, Source
 from embedplane_server.store import open_store
 from embedplane_server.tokenization import load_tokenizer
+from tests.support.fake_engine import serve_settings
 from tests.support.reference import cosines
 from tests.support.small_models import TEXTS, WIDTH, reference_vectors, save_model, transformer
 from tests.support.steps import Steps
@@ -34,6 +38,7 @@ pytestmark = pytest.mark.model
 
 FLOOR = 0.9999
 OPTIONS = OpenVinoOptions(precision="float32", threads=1)
+EXACT = EngineSettings(backend="openvino", precision="float32")
 MODES = ("cls", "max", "mean", "mean_sqrt_len_tokens", "weightedmean", "lasttoken")
 
 
@@ -41,18 +46,24 @@ class Exported:
     """What the steps made of a folder, and the engine over it."""
 
     def __init__(self, store: Path, folder: Path, **overrides: Any) -> None:
-        steps = Steps(f"file://{store}", Source(path=folder))
-        self.space = steps.fetch(**overrides).vector_space
-        key = steps.export(steps.fetch(**overrides), **overrides)
+        steps = steps_of(store, folder)
+        fetched = steps.fetch(**overrides)
+        self.space = fetched.vector_space
+        key = steps.export(fetched, **overrides)
         self.description, directory = asyncio.run(_found(steps.store, key))
         self._tokenizer = load_tokenizer(directory / TOKENIZER)
         self._engine = OpenVinoEngine(directory / OPENVINO_GRAPH, OPTIONS)
+        self.texts_share_rows = self._engine.row_tokens is not None
 
     def vectors(self, texts: Sequence[str]) -> NDArray[np.float32]:
         """Return the vectors of one padded batch, the default prompt before each text."""
         prompted = [self.description.default_prompt_text + text for text in texts]
         ids = self._tokenizer.encode_within(prompted, self.description.max_sequence_length)
         return self._engine.embed(Batch(ids))
+
+
+def steps_of(store: Path, folder: Path) -> Steps:
+    return Steps(f"file://{store}", Source(path=folder), has_few_texts=True)
 
 
 async def _found(store: str, key: str) -> tuple[ModelDescription, Path]:
@@ -137,6 +148,7 @@ def test_a_chains_vectors_are_sentence_transformers_own(tmp_path: Path, chain: s
 
     assert exported.space.dimensions == expected.shape[1]
     assert exported.space.normalized == bool(np.allclose(np.linalg.norm(expected, axis=1), 1, atol=1e-6))
+    assert exported.texts_share_rows
     assert_same(exported.vectors(TEXTS), expected)
 
 
@@ -203,20 +215,35 @@ def test_prompts_and_the_default_one_move_vectors_as_sentence_transformers_moves
 
 
 @pytest.mark.parametrize("modes", [("cls",), ("mean", "max"), ("mean_sqrt_len_tokens",), ("lasttoken",)])
-def test_a_pooling_that_leaves_prompts_out_is_served_so(tmp_path: Path, modes: tuple[str, ...]) -> None:
+async def test_a_pooling_that_leaves_prompts_out_is_served_so(tmp_path: Path, modes: tuple[str, ...]) -> None:
     prompts = {"query": "find what answers this: ", "topic": "a"}
     pools = {name: pooling(*modes, include_prompt=name == "all") for name in ("all", "text")}
     folders = [save_model(tmp_path / name, lambda name=name: [pools[name]], prompts, "query") for name in pools]
-    steps = Steps(f"file://{tmp_path}/store", Source(path=folders[1]))
-    fetched = steps.fetch()
-    built = steps.build(steps.export(fetched), EngineSettings(backend="openvino", precision="float32"), FLOOR)
-    with steps.served(fetched, built, "small") as url:
+    loaded = await asyncio.to_thread(loaded_engine, steps_of(tmp_path / "store", folders[1]))
+    async with client_of(loaded) as client:
         for name in prompts:
-            answer = httpx.post(f"{url}/v1/embeddings", json={"input": TEXTS[:4], "prompt_name": name})
+            answer = await client.post("/v1/embeddings", json={"input": TEXTS[:4], "prompt_name": name})
             found = np.float32([each["embedding"] for each in answer.json()["data"]])
             assert_same(found, reference_vectors(folders[1], TEXTS[:4], prompt_name=name))
             if modes != ("lasttoken",):
                 assert cosines(found, reference_vectors(folders[0], TEXTS[:4], prompt_name=name)).min() < FLOOR
+
+
+def loaded_engine(steps: Steps) -> Loaded:
+    """Build what is fetched and exported, and load it as a server does."""
+    fetched = steps.fetch()
+    built = steps.build(steps.export(fetched), EXACT, FLOOR)
+    return load(serve_settings(store=steps.store, engine_key=built.key, vector_space=fetched.vector_space.id))
+
+
+@asynccontextmanager
+async def client_of(loaded: Loaded) -> AsyncIterator[httpx.AsyncClient]:
+    settings = serve_settings(vector_space=loaded.manifest.vector_space)
+    application = create_app(settings, loaded.engine, loaded.tokenizer, loaded.manifest)
+    transport = httpx.ASGITransport(application.asgi)
+    async with application.running(), httpx.AsyncClient(transport=transport, base_url="http://server") as client:
+        yield client
+    loaded.engine.close()
 
 
 def test_a_weighted_mean_that_leaves_prompts_out_is_refused_with_a_way_out(tmp_path: Path) -> None:
@@ -242,9 +269,9 @@ def test_the_similarity_is_told_and_moves_no_vector(tmp_path: Path, similarity: 
 def test_a_model_of_everything_is_served_with_its_prompts_and_shorter_vectors(tmp_path: Path) -> None:
     prompts = {"query": "find what answers this: "}
     folder = save_model(tmp_path / "model", CHAINS["everything"], prompts)
-    steps = Steps(f"file://{tmp_path}/store", Source(path=folder))
+    steps = steps_of(tmp_path / "store", folder)
     fetched = steps.fetch()
-    built = steps.build(steps.export(fetched), EngineSettings(backend="openvino", precision="float32"), FLOOR)
+    built = steps.build(steps.export(fetched), EXACT, FLOOR)
     with steps.served(fetched, built, "small", dimensions='{"default": 8, "allowed": [12]}') as url:
         for wanted in ({}, {"prompt_name": "query"}, {"dimensions": 12}, {"dimensions": 16, "input_type": "query"}):
             answer = httpx.post(f"{url}/v1/embeddings", json={"input": TEXTS[:4], **wanted})

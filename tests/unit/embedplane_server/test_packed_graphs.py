@@ -1,4 +1,7 @@
-"""Which models take texts that share rows, and that their vectors are those of sentence-transformers."""
+"""Which models take texts that share rows, and that their vectors are those of sentence-transformers.
+
+With every kind of pooling behind them: test_chains_of_modules.
+"""
 
 import random
 from pathlib import Path
@@ -29,7 +32,7 @@ OTHERS = {
 }
 
 
-def model_of(folder: Path, architecture: str, config: dict, pooling: str = "mean"):
+def model_of(folder: Path, architecture: str, config: dict):
     import torch  # noqa: PLC0415 -- takes seconds to import
     from sentence_transformers import SentenceTransformer  # noqa: PLC0415 -- as above
     from sentence_transformers.base.modules import Normalize  # noqa: PLC0415 -- as above
@@ -42,7 +45,7 @@ def model_of(folder: Path, architecture: str, config: dict, pooling: str = "mean
     transformer = Transformer(str(folder))
     transformer.max_seq_length = WINDOW
     return SentenceTransformer(
-        modules=[transformer, Pooling(transformer.get_embedding_dimension(), pooling), Normalize()], device="cpu"
+        modules=[transformer, Pooling(transformer.get_embedding_dimension(), "mean"), Normalize()], device="cpu"
     ).eval()
 
 
@@ -84,13 +87,6 @@ def test_texts_that_share_rows_get_the_vectors_that_they_have_alone(tmp_path, ar
         assert cosines(engine.embed(Batch(batch)), expected[rows]).min() > 0.99999
     alone = np.concatenate([engine.embed(Batch([ids], alone=True)) for ids in texts])
     assert cosines(alone, expected).min() > 0.99999
-
-
-@pytest.mark.parametrize("pooling", ["cls", "max", "lasttoken", "weightedmean"])
-def test_pooling_stays_the_models_own(tmp_path, pooling):
-    model = model_of(tmp_path, "bert", ARCHITECTURES["bert"], pooling)
-    found = packed_engine(model, tmp_path).embed(Batch(token_ids()))
-    assert cosines(found, reference_vectors(model, token_ids())).min() > 0.99999
 
 
 def test_vectors_of_single_tokens_are_found_again_in_the_rows(tmp_path):
