@@ -1,6 +1,7 @@
 """The application around the fake engine, called in process; real models and a browser, in processes of their own."""
 
 from collections.abc import AsyncIterator, Iterator
+from functools import cache
 from typing import TYPE_CHECKING
 
 import httpx
@@ -12,6 +13,8 @@ from tests.support.minilm import ServedMiniLM, minilm_up
 
 if TYPE_CHECKING:
     from tests.support.browser import Browser
+    from tests.support.tensorrt.families import Exported, Make
+    from tests.support.tensorrt.workshop import Workshop
 
 
 @pytest.fixture
@@ -63,3 +66,24 @@ def browser(one_browser: "Browser") -> "Browser":
     one_browser.get("about:blank")
     one_browser.complaints()
     return one_browser
+
+
+@pytest.fixture(scope="session")
+def bert_for_gpus(tmp_path_factory: pytest.TempPathFactory) -> "Workshop":
+    """A small BERT that was exported to ONNX, in a store: tests that build take a copy of their own."""
+    from tests.support.tensorrt.workshop import open_workshop  # noqa: PLC0415 -- not where only the wire is tested
+
+    return open_workshop(tmp_path_factory.mktemp("bert"))
+
+
+@pytest.fixture(scope="session")
+def exported(tmp_path_factory: pytest.TempPathFactory) -> "Make":
+    """Return the ONNX graph of a family's model and the model, by the family's name; made once for all tests."""
+    from tests.support.tensorrt import families  # noqa: PLC0415 -- as above
+
+    @cache
+    def export(name: str) -> "Exported":
+        folder = tmp_path_factory.mktemp(name)
+        return families.export(families.save(name, folder / "model"), folder / "export")
+
+    return export

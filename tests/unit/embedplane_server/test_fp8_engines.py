@@ -4,40 +4,27 @@ ONNX Runtime rounds to fp8 and multiplies in float32, which is what a GPU comput
 """
 
 import asyncio
-import io
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import onnxruntime
 import pytest
 from numpy.typing import NDArray
 
 from embedplane_server.builders.gpu import GpuMachine
 from embedplane_server.builders.onnx_fp8 import quantize
 from embedplane_server.builders.onnx_precision import lower
-from embedplane_server.builders.step import build
 from embedplane_server.engines.padding import padded
 from embedplane_server.engines.tensorrt_shapes import profiles_for
 from embedplane_server.errors import PermanentError
-from embedplane_server.fetch import fetch
-from embedplane_server.progress import Progress
 from embedplane_server.results import BuildResult
-from embedplane_server.settings import (
-    BuildSettings,
-    EngineSettings,
-    ExportSettings,
-    FetchSettings,
-    Gpu,
-    Overrides,
-    Source,
-)
 from embedplane_server.store import open_store
 from tests.support.fake_engine import engine_manifest
 from tests.support.reference import cosines
-from tests.support.tensorrt.families import WIDTH, WINDOW, Exported, export, save
-from tests.support.tensorrt.reading import for_an_l4, reading_builder
+from tests.support.tensorrt.families import WINDOW, Exported, Make
+from tests.support.tensorrt.reading import for_an_l4, reading_builder, running
+from tests.support.tensorrt.workshop import L4, Workshop
 from tests.support.texts import texts_up_to
 
 pytestmark = [
@@ -45,8 +32,6 @@ pytestmark = [
     pytest.mark.filterwarnings("ignore:Use Deprecated in TensorRT-RTX:DeprecationWarning"),
 ]
 
-L4 = GpuMachine("x86-64", "NVIDIA L4", "8.9", "580.95.05")
-FP8 = EngineSettings(backend="tensorrt", precision="fp8", gpu=Gpu(name=L4.name, compute_capability="8.9"))
 TEXTS = texts_up_to(140, 9)
 LAYERS = 3
 
@@ -61,13 +46,12 @@ class Case:
 
 
 @pytest.fixture(scope="module", params=["bert", "mpnet", "xlm-roberta", "modernbert", "qwen3"])
-def case(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Case:
+def case(request: pytest.FixtureRequest, exported: Make, tmp_path_factory: pytest.TempPathFactory) -> Case:
     from embedplane_server.export import reference  # noqa: PLC0415 -- torch
 
-    folder = tmp_path_factory.mktemp(request.param)
-    exported = export(save(request.param, folder / "model"), folder / "export")
-    token_ids = [reference.token_ids(exported.model, text) for text in TEXTS]
-    return Case(exported, in_fp8(exported.graph, folder, token_ids), token_ids)
+    made = exported(request.param)
+    token_ids = [reference.token_ids(made.model, text) for text in TEXTS]
+    return Case(made, in_fp8(made.graph, tmp_path_factory.mktemp(request.param), token_ids), token_ids)
 
 
 def in_fp8(source: Path, folder: Path, token_ids: list[list[int]]) -> Path:
@@ -75,10 +59,6 @@ def in_fp8(source: Path, folder: Path, token_ids: list[list[int]]) -> Path:
     lower(source, target, "float16")
     quantize(target, token_ids)
     return target
-
-
-def run(graph: Path, token_ids: list[list[int]]) -> Any:
-    return onnxruntime.InferenceSession(str(graph)).run(None, padded(token_ids))[0]
 
 
 def test_every_product_with_weights_is_in_fp8_and_no_other(case):
@@ -102,9 +82,10 @@ def test_vectors_stay_near_where_they_were(case):
     from embedplane_server.export import reference  # noqa: PLC0415
 
     expected = np.concatenate([reference.vectors(case.exported.model, [text]) for text in TEXTS])
-    together = run(case.graph, case.token_ids)
+    session = running(case.graph)
+    together = session.run(None, padded(case.token_ids))[0]
     assert cosines(together, expected).min() >= 0.97
-    alone = np.concatenate([run(case.graph, [ids]) for ids in case.token_ids])
+    alone = np.concatenate([session.run(None, padded([ids]))[0] for ids in case.token_ids])
     assert cosines(alone, together).min() >= 0.999, "a scale depends on the batch"
 
 
@@ -114,10 +95,9 @@ def test_a_plan_for_an_l4_holds_weights_of_8_bits(case):
 
     plan = build_plan(rtx, case.graph, profiles_for(WINDOW), configure=for_an_l4).content
 
-    found = [tuple(parts_of(plan, bits) for bits in weights) for weights in weights_of(case.graph)]
+    found = [tuple(is_part_of(plan, bits) for bits in weights) for weights in weights_of(case.graph)]
     assert len(found) >= LAYERS * 4
-    assert all(in_8_bits > 0 for in_8_bits, _ in found), found
-    assert not any(in_16_bits for _, in_16_bits in found), found
+    assert set(found) == {(True, False)}, "in 8 bits, and not in 16"
 
 
 def weights_of(graph: Path) -> list[tuple[NDArray[np.uint8], NDArray[np.uint16]]]:
@@ -136,68 +116,46 @@ def weights_of(graph: Path) -> list[tuple[NDArray[np.uint8], NDArray[np.uint16]]
     return found
 
 
-def parts_of(plan: bytes, bits: NDArray[Any]) -> int:
-    """Count in how many rows, or columns, of some weights 16 bytes in a row stand in a plan like this."""
+def is_part_of(plan: bytes, bits: NDArray[Any]) -> bool:
+    """Tell whether of any of some rows, or columns, of weights 16 bytes in a row stand in a plan like this."""
     count = 16 // bits.itemsize
-    return sum(
+    return any(
         np.ascontiguousarray(part).tobytes() in plan
-        for place in range(0, 32, 2)
+        for place in range(0, 32, 4)
         for part in (bits[place, :count], bits[:count, place])
     )
 
 
-@dataclass(frozen=True)
-class Workshop:
-    """A store with an export of a small BERT."""
-
-    store: str
-    export_key: str
-
-    def build(self, monkeypatch: pytest.MonkeyPatch, floor: float) -> BuildResult:
-        """Run the build step as in the GPU image."""
-        builder = reading_builder(L4, WIDTH, WINDOW)
-        monkeypatch.setattr("embedplane_server.builders.step.backend_version", lambda _: "10.14.1.48")
-        monkeypatch.setattr("embedplane_server.builders.step.backend_builder", lambda _: builder)
-        settings = BuildSettings(
-            store=self.store, export_key=self.export_key, engine=FP8, minimum_cosine=floor, threads=1
-        )
-        return asyncio.run(build(settings, Progress(io.StringIO())))
-
-
 @pytest.fixture(scope="module")
-def workshop(tmp_path_factory: pytest.TempPathFactory) -> Workshop:
+def workshop(bert_for_gpus: Workshop, tmp_path_factory: pytest.TempPathFactory) -> Workshop:
     pytest.importorskip("tensorrt_rtx_libs", reason="there is no TensorRT-RTX for this platform")
-    from embedplane_server.export.step import export as export_step  # noqa: PLC0415 -- torch
+    return bert_for_gpus.moved_to(tmp_path_factory.mktemp("workshop"))
 
-    folder, progress = tmp_path_factory.mktemp("workshop"), Progress(io.StringIO())
-    store, source = f"file://{folder}/store", Source(path=save("bert", folder / "model"))
 
-    async def made() -> Workshop:
-        fetched = await fetch(FetchSettings(store=store, source=source, engine=FP8), progress)
-        settings = ExportSettings(store=store, model_digest=fetched.digest, overrides=Overrides(), format="onnx")
-        return Workshop(store, (await export_step(settings, progress)).export_key)
-
-    return asyncio.run(made())
+def build(workshop: Workshop, monkeypatch: pytest.MonkeyPatch, floor: float) -> BuildResult:
+    """Build in fp8; what runs is the graph that TensorRT read."""
+    built, _ = workshop.build(monkeypatch, builder=reading_builder(L4), minimum_cosine=floor, precision="fp8")
+    return built
 
 
 def test_an_engine_below_the_floor_is_not_published(workshop, monkeypatch):
     with pytest.raises(PermanentError, match=r"the fp8 engine's .* below the floor 0\.9999.*minimumCosine") as caught:
-        workshop.build(monkeypatch, floor=0.9999)
+        build(workshop, monkeypatch, floor=0.9999)
     assert caught.value.reason == "ConformanceFailed"
-    assert asyncio.run(open_store(workshop.store).names("engines")) == []
+    assert asyncio.run(open_store(workshop.steps.store).names("engines")) == []
 
 
 def test_who_accepts_a_lower_floor_gets_the_engine(workshop, monkeypatch):
-    built = workshop.build(monkeypatch, floor=0.97)
+    built = build(workshop, monkeypatch, floor=0.97)
     assert (built.backend, built.precision, built.variant) == ("tensorrt", "fp8", "nvidia-l4-sm89-r580")
     assert 0.97 <= built.conformance.minimum_cosine < 0.9999, "what ran was not the graph in fp8"
 
 
 def test_automatic_precision_never_takes_it():
-    assert "fp8" not in reading_builder(L4, WIDTH, WINDOW).precisions("auto", engine_manifest().description)
+    assert "fp8" not in reading_builder(L4).precisions("auto", engine_manifest().description)
 
 
 def test_a_gpu_without_fp8_says_so():
     a100 = GpuMachine("x86-64", "NVIDIA A100-SXM4-40GB", "8.0", "580.95.05")
     with pytest.raises(PermanentError, match=r"A100-SXM4-40GB \(compute capability 8\.0\) has no fp8.*8\.9 or newer"):
-        reading_builder(a100, WIDTH, WINDOW).precisions("fp8", engine_manifest().description)
+        reading_builder(a100).precisions("fp8", engine_manifest().description)

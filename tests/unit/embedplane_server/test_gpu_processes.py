@@ -11,16 +11,13 @@ import httpx
 import numpy as np
 import pytest
 
-from embedplane_server.results import BuildResult, FetchResult
-from embedplane_server.settings import EngineSettings, Gpu, Source
+from embedplane_server.results import BuildResult
 from hack.environment import outside
 from tests.support.gpu_image import DRIVER, on_a_gpu
 from tests.support.reference import cosines, reference_model
-from tests.support.steps import Steps
-from tests.support.tensorrt.families import save
+from tests.support.tensorrt.workshop import Workshop
 from tests.support.texts import texts_up_to
 
-ENGINE = EngineSettings(backend="tensorrt", gpu=Gpu(name="NVIDIA L4", compute_capability="8.9"))
 OLDER, USUAL, NEWER = "570.211.01", "580.95.05", "595.12"
 
 
@@ -43,14 +40,10 @@ def test_the_imitation_has_the_api_that_a_build_looks_for():
 
 
 @dataclass
-class Exported:
-    """A model whose graph waits in a store for a GPU."""
+class Node:
+    """A model whose graph waits in a store for a GPU, and the pods of a node with one."""
 
-    steps: Steps
-    model: Path
-    fetched: FetchResult
-    export_key: str
-    folder: Path
+    workshop: Workshop
 
     def build(self, driver: str) -> BuildResult:
         engine = json.dumps({"backend": "tensorrt", "precision": "auto", "gpu": GPU})
@@ -58,9 +51,9 @@ class Exported:
             "embedplane_server",
             "build",
             around=node_with(driver),
-            folder=self.folder,
-            store=self.steps.store,
-            export_key=self.export_key,
+            folder=self.workshop.folder,
+            store=self.workshop.steps.store,
+            export_key=self.workshop.export_key,
             engine=engine,
             threads=1,
         )
@@ -68,18 +61,16 @@ class Exported:
         return BuildResult.model_validate(told["result"])
 
     def served(self, driver: str, built: BuildResult) -> Any:
-        return replace(self.steps, around=node_with(driver)).served(self.fetched, built, "tiny", host="127.0.0.1")
+        steps = replace(self.workshop.steps, around=node_with(driver))
+        return steps.served(self.workshop.fetched, built, "tiny", host="127.0.0.1")
 
 
 GPU = {"name": "NVIDIA L4", "computeCapability": "8.9"}
 
 
 @pytest.fixture
-def exported(tmp_path: Path) -> Exported:
-    model = save("bert", tmp_path / "model")
-    steps = Steps(f"file://{tmp_path}/store", Source(path=model), engine=ENGINE, format="onnx")
-    fetched = steps.fetch()
-    return Exported(steps, model, fetched, steps.export(fetched), tmp_path)
+def node(bert_for_gpus: Workshop, tmp_path: Path) -> Node:
+    return Node(bert_for_gpus.moved_to(tmp_path))
 
 
 def vectors(url: str, texts: list[str]) -> np.ndarray:
@@ -88,32 +79,32 @@ def vectors(url: str, texts: list[str]) -> np.ndarray:
 
 
 @pytest.mark.model
-def test_an_engine_is_served_where_its_driver_is_not_older_than_the_one_it_was_built_with(exported: Exported):
-    built = exported.build(USUAL)
+def test_an_engine_is_served_where_its_driver_is_not_older_than_the_one_it_was_built_with(node: Node):
+    built = node.build(USUAL)
     texts = texts_up_to(100, 20)
-    expected = reference_model(folder=exported.model).encode(texts, convert_to_numpy=True)
+    expected = reference_model(folder=node.workshop.model).encode(texts, convert_to_numpy=True)
 
     for driver in (USUAL, NEWER):
-        with exported.served(driver, built) as url:
+        with node.served(driver, built) as url:
             assert cosines(vectors(url, texts), expected).min() >= 0.9999
             assert httpx.get(f"{url}/info").json()["backend"] == "tensorrt"
-    assert exported.build(NEWER).variant == built.variant == "nvidia-l4-sm89-r580"
+    assert node.build(NEWER).variant == built.variant == "nvidia-l4-sm89-r580"
 
     code, told = run(
         "embedplane_server",
         "serve",
         around=node_with(OLDER),
-        folder=exported.folder,
-        store=exported.steps.store,
+        folder=node.workshop.folder,
+        store=node.workshop.steps.store,
         engine_key=built.key,
         model_name="tiny",
         served_model_names='["tiny"]',
-        vector_space=exported.fetched.vector_space.id,
+        vector_space=node.workshop.fetched.vector_space.id,
         threads=1,
     )
     assert (code, told["error"]["reason"]) == (66, "EngineIncompatible")
     assert told["error"]["machine"] == "nvidia-l4-sm89-r570"
-    missing = exported.build(OLDER)
+    missing = node.build(OLDER)
     assert (missing.key, missing.variant) == (built.key, "nvidia-l4-sm89-r570")
-    with exported.served(OLDER, missing) as url:
+    with node.served(OLDER, missing) as url:
         assert cosines(vectors(url, texts), expected).min() >= 0.9999

@@ -45,7 +45,8 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     repositories.add(mpnet.NAME, mpnet.model_folder())
     with mirroring(repositories) as endpoint:
         source = HuggingFaceSource(repo=mpnet.NAME, endpoint=endpoint)
-        steps = Steps(f"file://{tmp_path_factory.mktemp('store')}", Source(hugging_face=source))
+        store = f"file://{tmp_path_factory.mktemp('store')}"
+        steps = Steps(store, Source(hugging_face=source), has_few_texts=True)
         fetched = steps.fetch(prompts=PROMPTS)
     built = steps.build(steps.export(fetched, prompts=PROMPTS))
     with (

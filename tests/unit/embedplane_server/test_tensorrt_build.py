@@ -5,120 +5,54 @@ behind the engine, its memory and its streams.
 """
 
 import asyncio
-import io
-from dataclasses import dataclass, replace
-from pathlib import Path
-from typing import Any
+from collections.abc import Iterator
+from dataclasses import replace
+from hashlib import sha256
 
-import onnxruntime
 import pytest
 
 from embedplane_server.builders import tensorrt
-from embedplane_server.builders.backend import Ingredients
 from embedplane_server.builders.gpu import GpuMachine
 from embedplane_server.builders.gpu_room import GpuMemory
 from embedplane_server.builders.manifest import engine_entry, find_engine, read_manifest
-from embedplane_server.builders.step import build
 from embedplane_server.builders.tensorrt import TensorRtBuilder, need_driver
 from embedplane_server.engines.tensorrt import PLAN
-from embedplane_server.engines.tensorrt_shapes import CAPACITY, profiles_for
+from embedplane_server.engines.tensorrt_shapes import CAPACITY
 from embedplane_server.errors import EngineError, PermanentError, PermanentReason, TransientError
-from embedplane_server.export.manifest import ONNX_GRAPH, REFERENCES, TOKENIZER, need_export
-from embedplane_server.fetch import fetch
-from embedplane_server.model import ModelDescription
-from embedplane_server.progress import Progress
-from embedplane_server.settings import (
-    BuildSettings,
-    EngineSettings,
-    ExportSettings,
-    FetchSettings,
-    Gpu,
-    Overrides,
-    Source,
-)
+from embedplane_server.export.manifest import REFERENCES, TOKENIZER
 from embedplane_server.store import files_below, open_store
 from embedplane_server.store.timing import read_timings, timings_of
-from tests.support.gpu_image.packages.numpy_gpu import Logger, NumpyDevice, NumpyPlan, numpy_tensorrt
-from tests.support.tensorrt.families import WIDTH, WINDOW, save
+from tests.support.gpu_image.packages.numpy_gpu import Logger, NumpyDevice, numpy_tensorrt
+from tests.support.tensorrt.workshop import L4, VERSION, Workshop
 
 pytestmark = [
     pytest.mark.model,
     pytest.mark.filterwarnings("ignore:Use Deprecated in TensorRT-RTX:DeprecationWarning"),
 ]
 
-L4 = GpuMachine("x86-64", "NVIDIA L4", "8.9", "580.95.05")
-ENGINE = EngineSettings(backend="tensorrt", gpu=Gpu(name="NVIDIA L4", compute_capability="8.9"))
-VERSION = "10.14.1.48"
 TIMINGS = timings_of(f"tensorrt-{VERSION}", "nvidia-l4-sm89")
 
 
-@dataclass
-class Workshop:
-    """A store with an export, and builders over it."""
-
-    store: str
-    export_key: str
-    graph: Path
-    description: ModelDescription
-
-    def builder(self, machine: GpuMachine, memory: GpuMemory | None = None) -> TensorRtBuilder:
-        """Return the builder of a GPU image, over TensorRT-RTX and ONNX Runtime."""
-        import tensorrt_rtx_bindings as rtx  # noqa: PLC0415 -- loads a library of 300 MB
-
-        device = NumpyDevice()
-        session = onnxruntime.InferenceSession(str(self.graph))
-        plan = NumpyPlan(
-            ("input_ids", "attention_mask"),
-            lambda inputs: session.run(None, inputs)[0],
-            WIDTH,
-            profiles_for(WINDOW),
-            device,
-        )
-        trt = numpy_tensorrt(plan)
-        for name in ("ILogger", "Builder", "OnnxParser", "NetworkDefinitionCreationFlag", "BuilderFlag"):
-            setattr(trt, name, getattr(rtx, name))
-
-        def for_an_l4(config: Any) -> None:
-            config.num_compute_capabilities = 1
-            config.set_compute_capability(rtx.ComputeCapability.SM89, 0)
-
-        return TensorRtBuilder(trt, machine, lambda: device, for_an_l4, lambda: memory)
-
-    def build(
-        self,
-        monkeypatch: pytest.MonkeyPatch,
-        machine: GpuMachine = L4,
-        memory: GpuMemory | None = None,
-        **engine: Any,
-    ):
-        """Run the build step as in the GPU image; return what it reports and what it says meanwhile."""
-        monkeypatch.setattr("embedplane_server.builders.step.backend_version", lambda _: VERSION)
-        monkeypatch.setattr("embedplane_server.builders.step.backend_builder", lambda _: self.builder(machine, memory))
-        told = io.StringIO()
-        settings = BuildSettings(
-            store=self.store, export_key=self.export_key, engine=ENGINE.model_copy(update=engine), threads=1
-        )
-        return asyncio.run(build(settings, Progress(told))), told.getvalue()
-
-
 @pytest.fixture(scope="module")
-def workshop(tmp_path_factory: pytest.TempPathFactory) -> Workshop:
+def workshop(bert_for_gpus: Workshop, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Workshop]:
+    """A workshop that builds each plan once, which takes TensorRT-RTX seconds; most builds here differ elsewhere."""
     pytest.importorskip("tensorrt_rtx_libs", reason="there is no TensorRT-RTX for this platform")
-    from embedplane_server.export.step import export  # noqa: PLC0415 -- torch
+    build_plan, known = tensorrt.build_plan, {}
 
-    folder = tmp_path_factory.mktemp("workshop")
-    store = f"file://{folder}/store"
-    progress = Progress(io.StringIO())
-    source = Source(path=save("bert", folder / "model"))
+    def remembered(trt, graph, profiles, timings, configure):
+        files = sorted(graph.parent.glob(f"{graph.name}*"))
+        key = (*(sha256(file.read_bytes()).digest() for file in files), timings)
+        if key not in known:
+            known[key] = build_plan(trt, graph, profiles, timings, configure)
+        return known[key]
 
-    async def made() -> Workshop:
-        fetched = await fetch(FetchSettings(store=store, source=source, engine=ENGINE), progress)
-        settings = ExportSettings(store=store, model_digest=fetched.digest, overrides=Overrides(), format="onnx")
-        key = (await export(settings, progress)).export_key
-        found = await need_export(open_store(store), key)
-        return Workshop(store, key, found.directory / ONNX_GRAPH, found.about.description)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(tensorrt, "build_plan", remembered)
+        yield bert_for_gpus.moved_to(tmp_path_factory.mktemp("workshop"))
 
-    return asyncio.run(made())
+
+def l4_with(driver: str) -> GpuMachine:
+    return replace(L4, driver=driver)
 
 
 def test_a_build_proves_measures_and_publishes_a_plan(workshop, monkeypatch):
@@ -129,7 +63,7 @@ def test_a_build_proves_measures_and_publishes_a_plan(workshop, monkeypatch):
     assert built.max_batch_tokens == built.benchmark.batch_tokens == CAPACITY
     assert "compiling in float16" in told
 
-    store = open_store(workshop.store)
+    store = open_store(workshop.steps.store)
     _, entry = asyncio.run(find_engine(store, built.key, L4))
     folder = asyncio.run(store.local_directory(engine_entry(built.key, built.variant), entry))
     assert sorted(files_below(folder)) == sorted([PLAN, REFERENCES, TOKENIZER, "engine.json"])
@@ -139,11 +73,11 @@ def test_a_build_proves_measures_and_publishes_a_plan(workshop, monkeypatch):
 
 def test_a_node_with_a_newer_driver_builds_nothing_anew(workshop, monkeypatch):
     first, _ = workshop.build(monkeypatch)
-    newer = GpuMachine("x86-64", "NVIDIA L4", "8.9", "595.10")
+    newer = l4_with("595.10")
     again, told = workshop.build(monkeypatch, newer)
     assert (again.key, again.variant) == (first.key, "nvidia-l4-sm89-r580")
     assert "is in the store" in told
-    older = GpuMachine("x86-64", "NVIDIA L4", "8.9", "570.1")
+    older = l4_with("570.1")
     other, told = workshop.build(monkeypatch, older)
     assert (other.key, other.variant) == (first.key, "nvidia-l4-sm89-r570")
     assert "publishing" in told
@@ -158,21 +92,21 @@ def test_a_gpu_without_bfloat16_says_so(workshop, monkeypatch):
     t4 = GpuMachine("x86-64", "Tesla T4", "7.5", "580.95.05")
     with pytest.raises(PermanentError, match=r"Tesla T4 .* has no bfloat16"):
         workshop.build(monkeypatch, t4, precision="bfloat16")
-    assert workshop.builder(t4).precisions("auto", workshop.description) == ("float16", "float32")
+    assert workshop.builder(t4).precisions("auto", workshop.made_of.description) == ("float16", "float32")
 
 
 def test_a_model_that_was_trained_in_bfloat16_is_tried_in_it_first(workshop):
-    trained = replace(workshop.description, weights_type="bfloat16")
+    trained = replace(workshop.made_of.description, weights_type="bfloat16")
     t4 = GpuMachine("x86-64", "Tesla T4", "7.5", "580.95.05")
 
-    assert workshop.builder(L4).precisions("auto", trained) == ("bfloat16", "float16", "float32")
-    assert workshop.builder(L4).precisions("auto", workshop.description) == ("float16", "bfloat16", "float32")
-    assert workshop.builder(L4).precisions("float16", trained) == ("float16",)
+    assert workshop.builder().precisions("auto", trained) == ("bfloat16", "float16", "float32")
+    assert workshop.builder().precisions("auto", workshop.made_of.description) == ("float16", "bfloat16", "float32")
+    assert workshop.builder().precisions("float16", trained) == ("float16",)
     assert workshop.builder(t4).precisions("auto", trained) == ("float16", "float32")
 
 
 def timings_in(workshop: Workshop) -> bytes:
-    return asyncio.run(read_timings(open_store(workshop.store), TIMINGS))
+    return asyncio.run(read_timings(open_store(workshop.steps.store), TIMINGS))
 
 
 def test_what_is_measured_for_one_model_is_known_to_the_next_build_on_such_a_gpu(workshop, monkeypatch):
@@ -187,30 +121,30 @@ def test_what_is_measured_for_one_model_is_known_to_the_next_build_on_such_a_gpu
         return build_plan(*arguments)
 
     monkeypatch.setattr(tensorrt, "build_plan", remembering)
-    built, _ = workshop.build(monkeypatch, GpuMachine("x86-64", "NVIDIA L4", "8.9", "570.1"), precision="bfloat16")
+    built, _ = workshop.build(monkeypatch, l4_with("570.1"), precision="bfloat16")
 
     assert given == [first]
     assert built.key == before.key
-    store = open_store(workshop.store)
-    manifest, _ = asyncio.run(find_engine(store, built.key, GpuMachine("x86-64", "NVIDIA L4", "8.9", "570.1")))
+    store = open_store(workshop.steps.store)
+    manifest, _ = asyncio.run(find_engine(store, built.key, l4_with("570.1")))
     assert manifest.timings == TIMINGS
 
 
 @pytest.mark.parametrize("damage", [b"not of TensorRT", b""])
 def test_measurements_that_are_of_no_use_end_no_build(workshop, damage):
-    builder = workshop.builder(L4)
+    builder = workshop.builder()
 
-    builder.compile(Ingredients(workshop.graph.parent, workshop.description, timings=damage), "float16").close()
+    builder.compile(replace(workshop.made_of, timings=damage), "float16").close()
 
     assert builder.timings
 
 
 def test_a_build_that_does_not_meet_the_floor_leaves_what_it_measured(workshop, monkeypatch):
-    asyncio.run(open_store(workshop.store).remove_document(TIMINGS))
+    asyncio.run(open_store(workshop.steps.store).remove_document(TIMINGS))
     monkeypatch.setattr("embedplane_server.builders.step.hold_to_floor", refuse)
 
     with pytest.raises(PermanentError, match="too far off"):
-        workshop.build(monkeypatch, GpuMachine("x86-64", "NVIDIA L4", "8.9", "535.1"), precision="float16")
+        workshop.build(monkeypatch, l4_with("535.1"), precision="float16")
 
     assert timings_in(workshop)
 
@@ -222,19 +156,19 @@ def refuse(*_: object) -> None:
 def test_a_gpu_without_room_is_refused_before_anything_is_compiled(workshop, monkeypatch):
     size = sum(file.stat().st_size for file in workshop.graph.parent.glob("model.onnx*"))
     small = GpuMemory(size // 2, size // 2)
-    machine = GpuMachine("x86-64", "NVIDIA L4", "8.9", "545.1")
+    machine = l4_with("545.1")
     monkeypatch.setattr(tensorrt, "build_plan", None)
 
     with pytest.raises(PermanentError, match=r"NVIDIA L4 has .* in float16 needs at least") as caught:
-        workshop.build(monkeypatch, machine, memory=small)
+        workshop.build(monkeypatch, builder=workshop.builder(machine, small))
     assert caught.value.reason == "GpuTooSmall"
     with pytest.raises(TransientError) as caught:
-        workshop.build(monkeypatch, machine, memory=GpuMemory(small.free, 24 * 2**30))
+        workshop.build(monkeypatch, builder=workshop.builder(machine, GpuMemory(small.free, 24 * 2**30)))
     assert caught.value.reason == "GpuBusy"
 
 
 def test_a_plan_that_is_refused_where_it_belongs_is_built_again_once(workshop, monkeypatch):
-    machine = GpuMachine("x86-64", "NVIDIA L4", "8.9", "560.1")
+    machine = l4_with("560.1")
     first, _ = workshop.build(monkeypatch, machine)
     assert "is in the store" in workshop.build(monkeypatch, machine)[1]
 
@@ -244,31 +178,31 @@ def test_a_plan_that_is_refused_where_it_belongs_is_built_again_once(workshop, m
     assert "is in the store, but is not loaded here: built for another GPU" in told
     assert again.variant == first.variant
     assert [each.entry for each in again.set_aside] == [engine_entry(first.key, first.variant)]
-    assert asyncio.run(open_store(workshop.store).find(engine_entry(first.key, first.variant)))
+    assert asyncio.run(open_store(workshop.steps.store).find(engine_entry(first.key, first.variant)))
 
 
 def test_a_variant_of_an_older_driver_that_is_refused_is_left_to_others(workshop, monkeypatch):
-    first, _ = workshop.build(monkeypatch, GpuMachine("x86-64", "NVIDIA L4", "8.9", "550.1"), precision="float32")
+    first, _ = workshop.build(monkeypatch, l4_with("550.1"), precision="float32")
     monkeypatch.setattr(TensorRtBuilder, "refusal", lambda self, engine: "built for another GPU")
 
-    other, _ = workshop.build(monkeypatch, GpuMachine("x86-64", "NVIDIA L4", "8.9", "551.1"), precision="float32")
+    other, _ = workshop.build(monkeypatch, l4_with("551.1"), precision="float32")
 
     assert (first.variant, other.variant) == ("nvidia-l4-sm89-r550", "nvidia-l4-sm89-r551")
     assert other.set_aside in (None, ())
-    names = asyncio.run(open_store(workshop.store).names(f"engines/{first.key}"))
+    names = asyncio.run(open_store(workshop.steps.store).names(f"engines/{first.key}"))
     assert {first.variant, other.variant} <= set(names)
 
 
 def test_a_builder_tells_a_plan_that_is_refused(workshop, tmp_path):
     (tmp_path / PLAN).write_bytes(b"another GPU's")
-    builder = workshop.builder(L4)
+    builder = workshop.builder()
     assert builder.refusal(tmp_path) is None
 
     builder.trt.Runtime = numpy_tensorrt(None, "Target GPU SM 86 is not supported").Runtime
     builder.trt.ILogger = Logger
     assert "Target GPU SM 86 is not supported" in builder.refusal(tmp_path)
 
-    full = workshop.builder(L4)
+    full = workshop.builder()
     full.new_device = lambda: Refusing("allocate", "out of memory")
     assert full.refusal(tmp_path) is None
 
@@ -297,10 +231,10 @@ class Refusing(NumpyDevice):
     ],
 )
 def test_an_engine_that_does_not_run_here_says_what_to_change(workshop, words, reason, remedy):
-    builder = workshop.builder(L4)
+    builder = workshop.builder()
     builder.new_device = lambda: Refusing("allocate", words)
     with pytest.raises(PermanentError, match=remedy) as caught:
-        builder.compile(Ingredients(workshop.graph.parent, workshop.description), "float16")
+        builder.compile(workshop.made_of, "float16")
     assert caught.value.reason == reason
     assert words in caught.value.message
 

@@ -4,12 +4,13 @@ What is compared is sentence-transformers in fp32; what builds for compute capab
 """
 
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import onnxruntime
 import pytest
+from onnxruntime import InferenceSession
 
 from embedplane_server.builders.onnx_precision import bfloat16_bits, lower
 from embedplane_server.engines.base import TypedIds, Vectors
@@ -18,8 +19,8 @@ from embedplane_server.engines.tensorrt_shapes import profiles_for
 from embedplane_server.engines.tensors import TYPE_IDS
 from embedplane_server.errors import PermanentError
 from tests.support.reference import cosines
-from tests.support.tensorrt.families import FAMILIES, WINDOW, Exported, export
-from tests.support.tensorrt.families import save as save_family
+from tests.support.tensorrt.families import FAMILIES, WINDOW, Exported, Make
+from tests.support.tensorrt.reading import for_an_l4, running
 from tests.support.texts import texts_up_to
 
 pytestmark = pytest.mark.model
@@ -36,6 +37,13 @@ class Case:
     exported: Exported
     token_ids: list[list[int]]
     expected: Vectors
+    folder: Path
+
+    @cached_property
+    def half(self) -> Path:
+        """The graph with its products in float16."""
+        lower(self.exported.graph, self.folder / "model.onnx", "float16")
+        return self.folder / "model.onnx"
 
     def compare(self, found: Vectors, floor: float) -> None:
         """Hold vectors by their angle to the reference, scores of a cross-encoder by their distance."""
@@ -46,25 +54,21 @@ class Case:
 
 
 @pytest.fixture(scope="module", params=FAMILIES)
-def case(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Case:
+def case(request: pytest.FixtureRequest, exported: Make, tmp_path_factory: pytest.TempPathFactory) -> Case:
     from embedplane_server.export import reference  # noqa: PLC0415 -- torch
 
-    folder = tmp_path_factory.mktemp(request.param)
-    exported = export(save_family(request.param, folder / "model"), folder / "export")
+    made = exported(request.param)
     texts = list(zip(TEXTS, TEXTS[::-1], strict=True)) if FAMILIES[request.param].labels else TEXTS
     ids = []
     for text in texts:
-        types = reference.type_ids(exported.model, text)
-        plain = reference.token_ids(exported.model, text)
+        types = reference.type_ids(made.model, text)
+        plain = reference.token_ids(made.model, text)
         ids.append(plain if types is None else TypedIds(plain, types))
-    expected = np.concatenate([reference.vectors(exported.model, [text]) for text in texts])
-    return Case(request.param, exported, ids, expected)
+    expected = np.concatenate([reference.vectors(made.model, [text]) for text in texts])
+    return Case(request.param, made, ids, expected, tmp_path_factory.mktemp(request.param))
 
 
-def run(graph: Path, inputs: tuple[str, ...], token_ids: list[list[int]]) -> Vectors:
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = 1
-    session = onnxruntime.InferenceSession(str(graph), options)
+def run(session: InferenceSession, inputs: tuple[str, ...], token_ids: list[list[int]]) -> Vectors:
     feed = padded(token_ids)
     if TYPE_IDS in inputs:
         feed[TYPE_IDS] = padded_types(token_ids)
@@ -72,30 +76,28 @@ def run(graph: Path, inputs: tuple[str, ...], token_ids: list[list[int]]) -> Vec
 
 
 def test_the_graph_gives_the_vectors_of_sentence_transformers(case):
-    exported = case.exported
-    assert abs(run(exported.graph, exported.inputs, case.token_ids) - case.expected).max() <= 1e-5
+    session, inputs = running(case.exported.graph), case.exported.inputs
+    assert abs(run(session, inputs, case.token_ids) - case.expected).max() <= 1e-5
     for row, ids in enumerate(case.token_ids[::3]):
-        alone = run(exported.graph, exported.inputs, [ids])
+        alone = run(session, inputs, [ids])
         assert abs(alone - case.expected[row * 3]).max() <= 1e-5
 
 
-def test_with_products_in_16_bits_vectors_stay_where_they_were(case, tmp_path):
-    lower(case.exported.graph, tmp_path / "model.onnx", "float16")
-    found = run(tmp_path / "model.onnx", case.exported.inputs, case.token_ids)
+def test_with_products_in_16_bits_vectors_stay_where_they_were(case):
+    found = run(running(case.half), case.exported.inputs, case.token_ids)
     assert found.dtype == np.float32
     case.compare(found, 0.9999)
     sizes = [
         sum(each.stat().st_size for each in path.parent.glob("model.onnx*"))
-        for path in (case.exported.graph, tmp_path / "model.onnx")
+        for path in (case.exported.graph, case.half)
     ]
     assert sizes[1] < sizes[0] * 0.55, "weights are still 32 bits wide"
 
 
-def test_what_is_delicate_keeps_32_bits(case, tmp_path):
+def test_what_is_delicate_keeps_32_bits(case):
     import onnx  # noqa: PLC0415
 
-    lower(case.exported.graph, tmp_path / "model.onnx", "float16")
-    model = onnx.shape_inference.infer_shapes(onnx.load(str(tmp_path / "model.onnx")))
+    model = onnx.shape_inference.infer_shapes(onnx.load(str(case.half)))
     graph = model.graph
     kinds = {each.name: each.type.tensor_type.elem_type for each in (*graph.value_info, *graph.output)}
     kinds |= {each.name: each.data_type for each in graph.initializer}
@@ -119,14 +121,6 @@ def test_what_is_delicate_keeps_32_bits(case, tmp_path):
         waiting += [made_by[name] for name in node.input if name in made_by]
 
 
-def for_an_l4(config: Any) -> None:
-    """Build for a GPU that is not there, which only TensorRT-RTX can."""
-    import tensorrt_rtx_bindings as trt  # noqa: PLC0415 -- loads a library of 300 MB
-
-    config.num_compute_capabilities = 1
-    config.set_compute_capability(trt.ComputeCapability.SM89, 0)
-
-
 @pytest.fixture(scope="module")
 def trt() -> Any:
     pytest.importorskip("tensorrt_rtx_libs", reason="there is no TensorRT-RTX for this platform")
@@ -137,16 +131,39 @@ def trt() -> Any:
 
 # TensorRT-RTX measures no kernels, and says so where a timing cache is given.
 @pytest.mark.filterwarnings("ignore:Use Deprecated in TensorRT-RTX:DeprecationWarning")
-@pytest.mark.parametrize("precision", ["float16", "bfloat16", "float32"])
-def test_a_plan_is_built_for_an_l4(case, precision, trt, tmp_path):
-    from embedplane_server.builders.tensorrt import build_plan  # noqa: PLC0415
+def test_a_plan_is_built_for_an_l4(case, trt):
+    assert len(plan_of(case.half, trt)) > 1_000_000
 
-    graph = case.exported.graph
+
+OF_ALL_KINDS = ("mpnet", "modernbert", "qwen3", "embedding-gemma", "cross-encoder")
+"""Families that have, together, the operators of all."""
+
+
+@pytest.mark.filterwarnings("ignore:Use Deprecated in TensorRT-RTX:DeprecationWarning")
+@pytest.mark.parametrize("precision", ["bfloat16", "float32"])
+@pytest.mark.parametrize("family", OF_ALL_KINDS)
+def test_a_plan_is_built_in_the_other_precisions_too(exported, family, precision, trt, tmp_path):
+    graph = exported(family).graph
     if precision != "float32":
         lower(graph, tmp_path / "model.onnx", precision)
         graph = tmp_path / "model.onnx"
-    plan = build_plan(trt, graph, profiles_for(WINDOW), configure=for_an_l4)
-    assert len(plan.content) > 1_000_000
+    assert len(plan_of(graph, trt)) > 1_000_000
+
+
+def test_these_families_have_every_operator_of_the_others(exported):
+    import onnx  # noqa: PLC0415
+
+    def operators(families):
+        graphs = [onnx.load(str(exported(family).graph), load_external_data=False).graph for family in families]
+        return {node.op_type for graph in graphs for node in graph.node}
+
+    assert operators(OF_ALL_KINDS) == operators(FAMILIES)
+
+
+def plan_of(graph: Path, trt: Any) -> bytes:
+    from embedplane_server.builders.tensorrt import build_plan  # noqa: PLC0415
+
+    return build_plan(trt, graph, profiles_for(WINDOW), configure=for_an_l4).content
 
 
 def test_bfloat16_is_rounded_as_torch_does():

@@ -17,8 +17,8 @@ import pytest
 
 from hack.environment import outside
 from tests.support import fake_docker
-from tests.support.reference import minilm_folder
 from tests.support.rendering import ROOT
+from tests.support.tensorrt.families import save
 
 IMAGES = ("--gpu-image", "registry.internal/gpu:1", "--exporter-image", "registry.internal/exporter:1")
 QUICK = ("--seconds", "0.1", "--in-flight", "1")
@@ -56,8 +56,9 @@ def smoke(tmp_path: Path, *arguments: str, **variables: str) -> Smoke:
 
 @pytest.mark.model
 def test_a_model_goes_all_the_way_and_the_report_says_so(tmp_path):
-    # A small window keeps the export short.
-    done = smoke(tmp_path, "--models", f"{minilm_folder()}=tensorrt@64", *IMAGES, *QUICK)
+    # A small model and window keep the steps short.
+    model = save("bert", tmp_path / "model")
+    done = smoke(tmp_path, "--models", f"{model}=tensorrt@64", *IMAGES, *QUICK)
 
     assert done.exit_code == 0, done.said + done.report
     assert {row[3] for row in done.rows("Steps")} == {"passed"}
