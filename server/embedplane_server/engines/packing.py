@@ -10,15 +10,14 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from embedplane_server.engines.padding import padded_length
+from embedplane_server.engines.padding import padded_count, padded_length
 
 IDS, POSITIONS, OWNERS, PLACES = "input_ids", "position_ids", "owners", "places"
 
 ROW = 64
 """Length of the rows of short texts: several in a row, and no tenth of a token's cost is attention."""
 # OpenVINO's softmax takes 16 numbers at once and the rest of a row one by one: other lengths cost a tenth more.
-_ROW_STEP = 16
-_SHORTEST_ROW, _LONGEST_ROW = 48, 128
+_SHARED_ROWS = range(48, 128 + 1, 16)
 # Attention grows with the row: in rows of so many tokens each would cost twice what its products alone do.
 _DOUBLED_AT = 1100
 # Batch after batch of one shape is worth this much, because every change of shape costs more than a millisecond.
@@ -33,23 +32,30 @@ class Layout:
 
     length: int
     rows: list[list[int]]
+    """The last ones may be empty."""
 
 
 def arrange(lengths: Sequence[int]) -> Layout:
     """Return the cheapest layout for texts of these lengths; texts that fill rows of `ROW` in order stay in order."""
     longest = max(lengths)
-    own = padded_length(longest)
     if len(lengths) == 1:
-        return Layout(own, [[0]])
-    layouts = []
+        return Layout(padded_length(longest), [[0]])
+    row_lengths, layouts = _row_lengths(longest, sum(lengths)), []
     if 2 * longest <= ROW:
         layouts.append(_laid(range(len(lengths)), lengths, ROW))
-        if _cost(layouts[0]) <= _cost_without_padding(sum(lengths), own):
+        if _cost(layouts[0]) <= _cost_without_padding(sum(lengths), min(row_lengths)):
             return layouts[0]  # rows that are full: the others need not be laid to know
     by_length = sorted(range(len(lengths)), key=lengths.__getitem__, reverse=True)
-    shorter = max(-(-(own + 1) // _ROW_STEP) * _ROW_STEP, _SHORTEST_ROW)
-    layouts += [_laid(by_length, lengths, length) for length in (own, *range(shorter, _LONGEST_ROW + 1, _ROW_STEP))]
+    layouts += [_laid(by_length, lengths, length) for length in row_lengths]
     return min(layouts, key=_cost)
+
+
+def _row_lengths(longest: int, tokens: int) -> list[int]:
+    """Return the few lengths that rows of several texts may have, because OpenVINO keeps memory for each shape."""
+    shared = [length for length in _SHARED_ROWS if length >= longest]
+    if tokens <= _SHARED_ROWS[-1]:
+        return [padded_length(tokens), *shared]  # one row, as of a text alone
+    return shared or [padded_length(longest)]
 
 
 def packed(token_ids: Sequence[Sequence[int]]) -> dict[str, NDArray[np.int64]]:
@@ -99,4 +105,5 @@ def _laid(order: Sequence[int], lengths: Sequence[int], length: int) -> Layout:
             room.append(length)
         rows[row].append(text)
         room[row] -= lengths[text]
+    rows += [[] for _ in range(padded_count(len(rows)) - len(rows))]
     return Layout(length, rows)

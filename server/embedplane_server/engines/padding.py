@@ -10,11 +10,19 @@ from numpy.typing import NDArray
 
 from embedplane_server.engines.base import PromptedIds, TypedIds
 
+_SINGLE_ROWS = 12
+
 
 def padded_length(length: int) -> int:
     """Return the length on the grid: steps of 2 up to 32 tokens, of 8 up to 64, of 16 up to 256, of 32 above."""
     step = 2 if length <= 32 else 8 if length <= 64 else 16 if length <= 256 else 32
     return -(-length // step) * step
+
+
+def padded_count(rows: int) -> int:
+    """Return the number of rows on the grid: each up to 12, steps of 2 up to 24, of 4 up to 48, and so on."""
+    step = 1 << ((rows - 1) // _SINGLE_ROWS).bit_length()
+    return -(-rows // step) * step
 
 
 def padded(token_ids: Sequence[Sequence[int]]) -> dict[str, NDArray[np.int64]]:

@@ -11,6 +11,9 @@ import pytest
 
 from embedplane_server.engines.base import Batch
 from embedplane_server.engines.openvino import OpenVinoEngine, OpenVinoOptions
+from embedplane_server.engines.packing import packed
+from embedplane_server.engines.padding import padded_length
+from tests.support.allocated import has_mallinfo, megabytes_in_use
 from tests.support.classifiers import SHAPE
 from tests.support.reference import cosines, minilm_folder
 
@@ -89,6 +92,15 @@ def test_texts_that_share_rows_get_the_vectors_that_they_have_alone(tmp_path, ar
     assert cosines(alone, expected).min() > 0.99999
 
 
+def test_empty_rows_below_the_texts_change_no_vector(tmp_path):
+    model = model_of(tmp_path, "bert", ARCHITECTURES["bert"])
+    dice = random.Random(9)
+    texts = [[dice.randint(1000, 30000) for _ in range(60)] for _ in range(13)]
+    assert packed(texts)["owners"].max(axis=1).tolist() == [*range(13), -1]
+    found = packed_engine(model, tmp_path).embed(Batch(texts))
+    assert cosines(found, reference_vectors(model, texts)).min() > 0.99999
+
+
 def test_vectors_of_single_tokens_are_found_again_in_the_rows(tmp_path):
     engine = packed_engine(model_of(tmp_path, "bert", ARCHITECTURES["bert"]), tmp_path)
     texts = token_ids()
@@ -106,12 +118,31 @@ def test_a_model_whose_tokens_do_not_see_all_of_their_text_keeps_rows_of_its_own
     assert packing.packed_chain(model, ("sentence_embedding",), token_ids()) is None
 
 
-def test_an_engine_from_before_rows_were_shared_is_served_as_it_was(tmp_path):
+def engine_of_one_text_a_row(model, folder: Path, threads: int = 2) -> OpenVinoEngine:
     from embedplane_server.export import graph  # noqa: PLC0415 -- imports torch
 
-    model = model_of(tmp_path, "bert", ARCHITECTURES["bert"])
-    path = tmp_path / "graph.xml"
+    path = folder / "graph.xml"
     graph.write_openvino(graph.trace(model, graph.EMBEDDING_WITH_TOKENS), graph.EMBEDDING_WITH_TOKENS, path)
-    engine = OpenVinoEngine(path, OpenVinoOptions("float32", 2))
+    return OpenVinoEngine(path, OpenVinoOptions("float32", threads))
+
+
+def test_an_engine_from_before_rows_were_shared_is_served_as_it_was(tmp_path):
+    model = model_of(tmp_path, "bert", ARCHITECTURES["bert"])
+    engine = engine_of_one_text_a_row(model, tmp_path)
     assert engine.row_tokens is None
     assert cosines(engine.embed(Batch(token_ids())), reference_vectors(model, token_ids())).min() > 0.99999
+
+
+@pytest.mark.skipif(not has_mallinfo(), reason="only glibc counts what is in use")
+def test_what_is_kept_for_shapes_of_batches_is_bounded(tmp_path):
+    engine = engine_of_one_text_a_row(model_of(tmp_path, "bert", ARCHITECTURES["bert"]), tmp_path, threads=1)
+    lengths = sorted({padded_length(length) for length in range(1, WINDOW + 1)})
+    shapes = [(texts, length) for texts in range(1, 60) for length in lengths]
+    random.Random(3).shuffle(shapes)
+    for texts, length in [(60, WINDOW), *shapes[:1000]]:
+        engine.embed(Batch([[4] * length] * texts))
+    before = megabytes_in_use()
+    for texts, length in shapes[1000:]:
+        engine.embed(Batch([[4] * length] * texts))
+    assert len(shapes) > 1250
+    assert megabytes_in_use() - before < 15  # 45 without a bound

@@ -4,7 +4,7 @@ import pytest
 
 from embedplane_server.engines.base import TypedIds
 from embedplane_server.engines.openvino import OpenVinoOptions
-from embedplane_server.engines.padding import padded, padded_length, padded_types
+from embedplane_server.engines.padding import padded, padded_count, padded_length, padded_types
 
 
 @pytest.mark.parametrize(
@@ -18,6 +18,17 @@ def test_lengths_are_padded_to_a_grid(length, padded):
 def test_the_grid_wastes_little():
     assert all(padded_length(length) - length < 32 for length in range(1, 9000))
     assert sum(padded_length(length) / length for length in range(32, 513)) / 481 < 1.1
+
+
+@pytest.mark.parametrize(
+    ("rows", "padded"), [(1, 1), (11, 11), (12, 12), (13, 14), (24, 24), (25, 28), (48, 48), (49, 56), (97, 112)]
+)
+def test_many_rows_are_filled_up_to_a_grid(rows, padded):
+    assert padded_count(rows) == padded
+
+
+def test_twice_as_many_rows_add_six_numbers_of_rows():
+    assert [len({padded_count(rows) for rows in range(1, most + 1)}) for most in (12, 24, 48, 96)] == [12, 18, 24, 30]
 
 
 def test_ids_mask_and_types_are_rectangles_of_the_same_shape():
