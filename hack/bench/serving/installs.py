@@ -3,9 +3,12 @@
 Everything comes from PyPI through uv, pinned, once, into a cache folder; a marker file says that a part is complete.
 """
 
+import platform
 import shutil
+import sys
 from collections.abc import Callable
 from pathlib import Path
+from zlib import crc32
 
 from hack.cluster.layout import Layout
 from hack.provision import mpnet as weights
@@ -38,8 +41,9 @@ def once(name: str, make: Callable[[Path], None]) -> Path:
 
 
 def infinity() -> Path:
-    """Return the Python of infinity's own environment."""
-    return once(f"infinity-{INFINITY}", _install_infinity) / "bin" / "python"
+    """Return the Python of infinity's own environment: the same build as ours, because builds differ by a third."""
+    build = f"python{platform.python_version()}-{crc32(sys.base_prefix.encode()):08x}"
+    return once(f"infinity-{INFINITY}-{build}", _install_infinity) / "bin" / "python"
 
 
 def news() -> list[str]:
@@ -56,7 +60,7 @@ def mpnet() -> Path:
 
 
 def _install_infinity(folder: Path) -> None:
-    _uv("venv", "--quiet", "--clear", str(folder))
+    _uv("venv", "--quiet", "--clear", "--python", sys.executable, str(folder))
     _uv("pip", "install", "--quiet", "--python", str(folder / "bin" / "python"), *INFINITY_PACKAGES)
     (path,) = folder.glob(f"lib/*/site-packages/{OPTIMUM_FILE}")
     source = path.read_text(encoding="utf-8")

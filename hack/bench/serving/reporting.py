@@ -2,6 +2,7 @@
 
 import os
 import platform
+import sys
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -18,7 +19,7 @@ def document(results: list[Results], load_averages: tuple[float, float]) -> dict
         "date": datetime.now(UTC).isoformat(timespec="seconds"),
         "cpu": _cpu(),
         "threads": THREADS,
-        "python": platform.python_version(),
+        "python": f"{platform.python_version()} of {sys.base_prefix}",
         "loadAverage": {"before": round(load_averages[0], 2), "after": round(load_averages[1], 2)},
         "models": {each.model.name: _model(each) for each in results},
     }
