@@ -29,6 +29,8 @@ from embedplane_server.store.quarantine import DamagedEntry, Quarantine
 from embedplane_server.store.remote import connect, is_remote, read_place
 
 DOWNLOADS_AT_ONCE = 4
+PAUSES_OF_A_CLAIM = (0.05, 0.2, 1, 5)
+"""Seconds, in which a manifest that is said to exist comes into sight; then it is taken for a leftover."""
 
 Content = TypeVar("Content", bound=BaseModel)
 
@@ -222,11 +224,16 @@ class Store:
     async def _claim(self, name: str, entry: Entry) -> Entry:
         """Let an entry exist unless another writer's does already, and return the one that does."""
         path, manifest = f"{name}/{MANIFEST}", entry.model_dump_json(indent=1).encode()
-        if await self._objects.create(path, manifest):
-            return entry
-        # What exists may be our own: an answer was lost, and the library or the file system asked again.
-        if (found := await self.find(name)) is not None:
-            return found
+        for pause in PAUSES_OF_A_CLAIM:
+            if await self._objects.create(path, manifest):
+                return entry
+            # What exists may be our own: an answer was lost, and the library or the file system asked again.
+            if (content := await self._objects.read(path)) is not None:
+                if (found := read_entry(content)) is not None:
+                    return found
+                break
+            # Another writer's is about to be seen, or was just collected.
+            await asyncio.sleep(pause)
         await self._objects.write(path, manifest)
         found = await self.find(name)
         return found if found is not None else entry

@@ -11,6 +11,7 @@ from pydantic import BaseModel
 
 from embedplane_server.errors import StepError, TransientError, TransientReason
 from embedplane_server.store import Store, files_below, open_store
+from embedplane_server.store.entries import Entry
 from embedplane_server.store.objects import Objects
 from embedplane_server.store.quarantine import Quarantine
 
@@ -150,6 +151,27 @@ async def test_a_manifest_whose_writing_is_not_known_to_have_failed_keeps_its_fi
     monkeypatch.undo()
     assert await content(store) == "a graph"
     assert (await publish(store, source, texts=2)).about == {"texts": 1}
+
+
+async def test_a_manifest_that_exists_before_it_can_be_read_stays_its_writers(store, source, monkeypatch):
+    """As it is on Versity's gateway for the moment between an object's attributes and its bytes."""
+    others = Entry(folder="files-of-another", files={}, about={"texts": 7}).sealed()
+    create, read = Objects.create, Objects.read
+
+    async def exists(self: Objects, path: str, manifest: bytes) -> bool:
+        monkeypatch.setattr(Objects, "create", create)
+        monkeypatch.setattr(Objects, "read", read_just_before_it_is_there)
+        return False
+
+    async def read_just_before_it_is_there(self: Objects, path: str) -> bytes | None:
+        found = await read(self, path)
+        await self.create(path, others.model_dump_json().encode())
+        return found
+
+    monkeypatch.setattr(Objects, "create", exists)
+    entry = await publish(store, source)
+    assert entry == others
+    assert await store.find(NAME) == others
 
 
 @pytest.mark.parametrize("damage", [b"", b"{", b"null", b'{"folder": 1}'])
