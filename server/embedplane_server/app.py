@@ -30,6 +30,7 @@ from embedplane_server.routes.default_route import check_free, default_paths, re
 from embedplane_server.routes.door import Door
 from embedplane_server.routes.edge import Edge, EdgeSettings
 from embedplane_server.routes.errors import error_response
+from embedplane_server.routes.express import Express
 from embedplane_server.routes.health import health_routes
 from embedplane_server.routes.info import ServedLimits, info_routes, served_info
 from embedplane_server.routes.offers import offered
@@ -74,6 +75,8 @@ class Application:
     """Give up requests that are still arriving; called when the server is about to end."""
     routes: Sequence[tuple[str, str]]
     """Method and path of everything it answers, as the OpenAPI document lists it."""
+    express: Express | None
+    """The short way to some of it, for an HTTP server that has one; None where there is none."""
 
 
 class ServingTokenizer(Tokenizer, Speller, Protocol):
@@ -121,10 +124,11 @@ def create_app(
     check_free(further, routes)
     edge_settings = _edge_settings(settings, served, policy, routes, keys, last_check)
     edge = Edge(_router(routes, running), edge_settings, lifecycle, metrics)
+    express = Express(edge, door) if tracing is None and manifest.description.task == "embedding" else None
     traced = with_traces(edge, tracing, served.name, {*edge_settings.known_paths, *edge_settings.read_as})
     listed = [*_listed(routes), *(("POST", path) for path in further)]
     asgi = with_cors(traced, settings.cors_origins)
-    return Application(asgi, running, lifecycle, scheduler, metrics, bodies.give_up, listed)
+    return Application(asgi, running, lifecycle, scheduler, metrics, bodies.give_up, listed, express)
 
 
 def _running(

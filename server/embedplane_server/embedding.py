@@ -31,6 +31,7 @@ from embedplane_server.refusals import (
     UnknownTokenEncoding,
 )
 from embedplane_server.scheduling.scheduler import Scheduler
+from embedplane_server.scheduling.work import Embedded, Work
 from embedplane_server.special_tokens import SpecialTokens
 from embedplane_server.tokenization import Fitted, Side, Text, characters
 
@@ -90,6 +91,18 @@ class Embedding:
         return np.split(self.vectors, np.cumsum(self.lengths)[:-1])
 
 
+@dataclass(frozen=True, slots=True)
+class Admitted:
+    """A request that waits for the engine, and what is known of its answer."""
+
+    work: Work
+    lengths: list[int]
+    truncated: int
+    tokenization_seconds: float
+    dimensions: int
+    options: Options
+
+
 class Embedder:
     """The one way from a request to its vectors."""
 
@@ -116,12 +129,23 @@ class Embedder:
         prompted = [prompt + text if isinstance(text, str) else text for text in texts] if prompt else texts
         is_short = sum(sizes) + len(prompt) * len(texts) <= SHORT_CHARACTERS
         fitted = self._fit_now(prompted, options) if is_short else await self._fit(prompted, options)
-        truncated = sum(each.tokens > len(each.ids) for each in fitted)
-        seconds = time.perf_counter() - started
-        token_ids: list[list[int]] = [each.ids for each in fitted]
-        if prompt and not self.policy.pools_prompts:
-            token_ids = [PromptedIds(ids, self._left_out(prompt)) for ids in token_ids]
-        return await self._embed(token_ids, truncated, seconds, options)
+        return await self._embedded(self._admit_fitted(fitted, prompt, started, options))
+
+    def admit_text(self, text: str, options: Options = NO_OPTIONS) -> Admitted:
+        """Admit one text of at most `SHORT_CHARACTERS` and return at once; `embedding` makes of it what is due later.
+
+        For callers without a task of their own: they wait for the work's future, and `abandon` it otherwise.
+        """
+        if not text:
+            raise EmptyInput
+        prompt = self.policy.prompts.text(options.prompt_name, options.input_type)
+        started = time.perf_counter()
+        return self._admit_fitted(self._fit_now([prompt + text], options), prompt, started, options)
+
+    def abandon(self, admitted: Admitted) -> None:
+        """Free what has not started of a request that nobody waits for."""
+        self._scheduler.abandon(admitted.work)
+        admitted.work.future.cancel()
 
     async def embed_tokens(self, token_ids: Sequence[Sequence[int]], options: Options = NO_OPTIONS) -> Embedding:
         """Embed token ids as they are: special tokens and a prompt, if any, are the caller's business.
@@ -148,25 +172,43 @@ class Embedder:
             token_ids = [
                 self._special.cut(ids, window, side) if index in long else ids for index, ids in enumerate(token_ids)
             ]
-        return await self._embed(token_ids, len(long), 0.0, options)
+        return await self._embedded(self._admit(token_ids, len(long), 0.0, options))
 
-    async def _embed(
+    def _admit_fitted(self, fitted: Sequence[Fitted], prompt: str, started: float, options: Options) -> Admitted:
+        truncated = sum(each.tokens > len(each.ids) for each in fitted)
+        seconds = time.perf_counter() - started
+        token_ids: list[list[int]] = [each.ids for each in fitted]
+        if prompt and not self.policy.pools_prompts:
+            token_ids = [PromptedIds(ids, self._left_out(prompt)) for ids in token_ids]
+        return self._admit(token_ids, truncated, seconds, options)
+
+    def _admit(
         self, token_ids: Sequence[Sequence[int]], truncated: int, tokenization_seconds: float, options: Options
-    ) -> Embedding:
-        matryoshka = self.policy.matryoshka
-        dimensions = matryoshka.choose(options.dimensions, normalize=options.normalize)
+    ) -> Admitted:
+        dimensions = self.policy.matryoshka.choose(options.dimensions, normalize=options.normalize)
         lengths = list(map(len, token_ids))
         tokens = sum(lengths)
         if options.every_token:
             self._check_every_token(tokens)
         if tokens > self.limits.max_tokens:
             raise TooManyTokens(tokens, self.limits.max_tokens)
-        done = await self._scheduler.embed(token_ids, every_token=options.every_token)
-        vectors = done.vectors
+        work = self._scheduler.admit(token_ids, every_token=options.every_token)
+        return Admitted(work, lengths, truncated, tokenization_seconds, dimensions, options)
+
+    async def _embedded(self, admitted: Admitted) -> Embedding:
+        try:
+            return self.embedding(admitted, await admitted.work.future)
+        except asyncio.CancelledError:
+            self.abandon(admitted)
+            raise
+
+    def embedding(self, admitted: Admitted, done: Embedded) -> Embedding:
+        """Return what a request gets for what came out of the engine."""
+        options, vectors = admitted.options, done.vectors
         if not options.every_token:
-            vectors = matryoshka.fit(vectors, dimensions, normalize=options.normalize)
-        times = (tokenization_seconds, done.queue_seconds, done.inference_seconds)
-        return Embedding(vectors, lengths, truncated, *times, every_token=options.every_token)
+            vectors = self.policy.matryoshka.fit(vectors, admitted.dimensions, normalize=options.normalize)
+        times = (admitted.tokenization_seconds, done.queue_seconds, done.inference_seconds)
+        return Embedding(vectors, admitted.lengths, admitted.truncated, *times, every_token=options.every_token)
 
     def _check_every_token(self, tokens: int) -> None:
         if not self._scheduler.has_token_vectors:

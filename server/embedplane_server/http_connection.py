@@ -1,15 +1,15 @@
 """One connection of a client: uvicorn's protocol within our limits of size and time, and with our answers.
 
-With `http_server.py` the only module that knows uvicorn.
+With `http_server.py` and `http_express.py` the only module that knows uvicorn.
 """
 
 import asyncio
-from http import HTTPStatus
+from collections.abc import Iterable
 from typing import cast
 
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
 
-from embedplane_server.routes.connection import CONNECTION, Connection
+from embedplane_server.routes.connection import CONNECTION, Connection, Header
 from embedplane_server.routes.errors import HeadersTooLarge, HeadTooSlow, InvalidRequest, RequestError, error_response
 
 MAX_HEAD_BYTES = 65_536
@@ -94,10 +94,7 @@ class AgingConnection(HttpToolsProtocol):
     def _refuse(self, error: RequestError) -> None:
         answer = error_response(error, "", "")
         answer.headers["connection"] = "close"
-        status = HTTPStatus(answer.status_code)
-        head = b"".join(b"%b: %b\r\n" % header for header in answer.raw_headers)
-        first = b"HTTP/1.1 %d %b\r\n" % (status, status.phrase.encode("ascii"))
-        self.transport.write(first + head + b"\r\n" + bytes(answer.body))
+        self.transport.write(written(answer.status_code, answer.raw_headers, bytes(answer.body)))
         self.transport.close()
 
     def _limit_idleness(self) -> None:
@@ -126,6 +123,12 @@ class AgingConnection(HttpToolsProtocol):
         if self._head_timer is not None:
             self._head_timer.cancel()
             self._head_timer = None
+
+
+def written(status: int, headers: Iterable[Header], body: bytes) -> bytes:
+    """Return an answer as it goes over the wire."""
+    head = b"".join([b"%b: %b\r\n" % header for header in headers])
+    return b"%b%b\r\n%b" % (STATUS_LINE[status], head, body)
 
 
 class AnswerTransport:

@@ -1,7 +1,7 @@
 """The HTTP server around the application: listening, and the end of the process.
 
-With `http_connection.py` the only module that knows uvicorn. Its signal handling is replaced: a signal starts the
-drain, it does not stop the server at once.
+With `http_connection.py` and `http_express.py` the only module that knows uvicorn. Its signal handling is replaced: a
+signal starts the drain, it does not stop the server at once.
 """
 
 import math
@@ -17,6 +17,7 @@ import uvicorn
 from embedplane_server.app import Application
 from embedplane_server.errors import invalid_settings
 from embedplane_server.http_connection import AgingConnection
+from embedplane_server.http_express import express_connections
 from embedplane_server.settings import EVERY_ADDRESS, ServeSettings
 
 BACKLOG = 2048
@@ -89,7 +90,7 @@ def http_server(
     config = uvicorn.Config(
         application.asgi,
         loop="uvloop",
-        http=AgingConnection,
+        http=AgingConnection if application.express is None else express_connections(application.express),
         ws="none",
         lifespan="on",
         log_config=None,

@@ -119,8 +119,16 @@ async def while_wanted(
             finally:
                 connection.when_left(None)
     except TimeoutError as error:
-        if connection.has_left:
-            raise ClientLeft("The client left before its answer was ready.") from error
-        raise TimeIsUp(
-            f"The request took longer than the {seconds:g} seconds that it has. Send fewer inputs in one request."
-        ) from error
+        raise (client_left() if connection.has_left else time_is_up(seconds)) from error
+
+
+def client_left() -> ClientLeft:
+    """Return what is noted of a request whose client waits no longer."""
+    return ClientLeft("The client left before its answer was ready.")
+
+
+def time_is_up(seconds: float) -> TimeIsUp:
+    """Return what a request is told that takes longer than it may."""
+    return TimeIsUp(
+        f"The request took longer than the {seconds:g} seconds that it has. Send fewer inputs in one request."
+    )

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from starlette.types import Scope
 
 CONNECTION = "connection"
+Header = tuple[bytes, bytes]
 
 
 class Connection:

@@ -19,7 +19,7 @@ from embedplane_server.metrics import Metrics
 from embedplane_server.options import Options
 from embedplane_server.refusals import EmptyInput
 from embedplane_server.routes.body import Bodies, while_wanted
-from embedplane_server.routes.connection import connection_of
+from embedplane_server.routes.connection import Header, connection_of
 from embedplane_server.routes.errors import InvalidRequest, UnknownModel, VectorSpaceMismatch
 from embedplane_server.routes.traced import note_embedding
 from embedplane_server.schemas.openai import Input
@@ -43,6 +43,29 @@ class Door:
     metrics: Metrics
     bodies: Bodies
     max_seconds: float
+
+    def tell(self, done: Embedding, seconds: float) -> list[Header]:
+        """Count what an answer took, and return the headers that tell it; `seconds` are the whole request's."""
+        metrics = self.metrics
+        metrics.request_seconds.observe(seconds)
+        metrics.tokenization_seconds.observe(done.tokenization_seconds)
+        metrics.queue_seconds.observe(done.queue_seconds)
+        metrics.inference_seconds.observe(done.inference_seconds)
+        headers = [
+            (b"x-embedplane-tokens", b"%d" % done.tokens),
+            (b"x-embedplane-tokenization-ms", b"%.2f" % (done.tokenization_seconds * 1000)),
+            (b"x-embedplane-queue-ms", b"%.2f" % (done.queue_seconds * 1000)),
+            (b"x-embedplane-inference-ms", b"%.2f" % (done.inference_seconds * 1000)),
+            (b"x-embedplane-total-ms", b"%.2f" % (seconds * 1000)),
+        ]
+        if done.truncated:
+            headers.append((TRUNCATED_HEADER.encode("ascii"), b"%d" % done.truncated))
+        matryoshka = self.embedder.policy.matryoshka
+        # Tokens have vectors before anything is cut to a length.
+        dimensions = matryoshka.native if done.every_token else done.vectors.shape[1]
+        if dimensions != matryoshka.default:
+            headers.append((VECTOR_SPACE_HEADER.encode("ascii"), matryoshka.space_name(dimensions).encode("ascii")))
+        return headers
 
     def open(self, request: Request) -> "Call":
         """Serve a request as long as the block lasts that is entered with this."""
@@ -117,29 +140,9 @@ class Call:
 
     def answer(self, content: bytes, done: Embedding, extra: Mapping[str, str] | None = None) -> Response:
         """Return the answer, with what it took in its headers and in the metrics."""
-        seconds = time.perf_counter() - self._started
-        metrics = self._door.metrics
-        metrics.request_seconds.observe(seconds)
-        metrics.tokenization_seconds.observe(done.tokenization_seconds)
-        metrics.queue_seconds.observe(done.queue_seconds)
-        metrics.inference_seconds.observe(done.inference_seconds)
-        headers = {
-            "x-embedplane-tokens": str(done.tokens),
-            "x-embedplane-tokenization-ms": f"{done.tokenization_seconds * 1000:.2f}",
-            "x-embedplane-queue-ms": f"{done.queue_seconds * 1000:.2f}",
-            "x-embedplane-inference-ms": f"{done.inference_seconds * 1000:.2f}",
-            "x-embedplane-total-ms": f"{seconds * 1000:.2f}",
-        }
-        if done.truncated:
-            headers[TRUNCATED_HEADER] = str(done.truncated)
-        matryoshka = self._door.embedder.policy.matryoshka
-        # Tokens have vectors before anything is cut to a length.
-        dimensions = matryoshka.native if done.every_token else done.vectors.shape[1]
-        if dimensions != matryoshka.default:
-            headers[VECTOR_SPACE_HEADER] = matryoshka.space_name(dimensions)
-        if extra:
-            headers.update(extra)
-        return Response(content, headers=headers, media_type="application/json")
+        response = Response(content, headers=extra, media_type="application/json")
+        response.raw_headers += self._door.tell(done, self.seconds)
+        return response
 
     @property
     def seconds(self) -> float:

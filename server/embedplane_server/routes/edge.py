@@ -6,7 +6,7 @@ router and middlewares between, which cost more than the rest of the way through
 
 import logging
 import re
-from collections.abc import Awaitable, Callable, Collection, Mapping
+from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from random import Random
 
@@ -19,7 +19,7 @@ from embedplane_server.lifecycle import Lifecycle
 from embedplane_server.metrics import Metrics
 from embedplane_server.retirement import Retirement
 from embedplane_server.routes.authorization import check_key
-from embedplane_server.routes.connection import connection_of
+from embedplane_server.routes.connection import Connection, Header, connection_of
 from embedplane_server.routes.errors import INTERNAL, error_response, verdict_on
 from embedplane_server.routes.traced import note_refusal
 from embedplane_server.self_check import Checked
@@ -28,7 +28,8 @@ Handler = Callable[[Request], Awaitable[Response]]
 
 logger = logging.getLogger(__name__)
 
-REQUEST_ID = re.compile(rb"[\x21-\x7e]{1,128}")
+REQUEST_ID = b"x-request-id"
+PRESENTABLE = re.compile(rb"[\x21-\x7e]{1,128}")
 CLOSING_STATUSES = frozenset({408, 413, 429, 503})
 VECTOR_SPACE = b"x-embedplane-vector-space"
 SELF_CHECK = b"x-embedplane-self-check"
@@ -72,37 +73,70 @@ class Edge:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        if (meant := self._settings.read_as.get(scope["path"])) is not None:
+        if (meant := self.meant(scope["path"])) != scope["path"]:
             scope = {**scope, "path": meant}
-        request_id = self._request_id(scope)
+        request_id = self.request_id(scope["headers"])
         status = 0
 
         async def send_with_headers(message: Message) -> None:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
-                headers = [*message.get("headers", ()), (b"x-request-id", request_id), self._commit]
-                if (checked := self._settings.last_check()) is not None:
-                    headers.append((SELF_CHECK, checked.header))
-                if not any(name == VECTOR_SPACE for name, _ in headers):
-                    headers.append(self._vector_space)
-                if self._is_to_close(scope, status):
-                    headers.append((b"connection", b"close"))
+                headers = self.headers(status, message.get("headers", ()), request_id, connection_of(scope))
                 message = {**message, "headers": headers}
             await send(message)
 
         try:
             await self._serve(scope, receive, send_with_headers)
         except Exception as error:  # whatever went wrong, the client gets an answer
-            self._note(error, request_id, scope)
+            self.note(error, request_id)
+            note_refusal(scope, verdict_on(error).reason)
             if not status:
                 await error_response(error, scope["method"], scope["path"])(scope, receive, send_with_headers)
-        path = scope["path"]
+        self.count(scope["path"], status)
+
+    def meant(self, path: str) -> str:
+        """Return the path as which another one is read."""
+        return self._settings.read_as.get(path, path)
+
+    def check_key(self, path: str, headers: Iterable[Header]) -> None:
+        """Raise `Unauthorized` unless whoever asks may."""
+        if self._settings.keys is not None:
+            check_key(self._settings.keys, path, headers)
+
+    def headers(
+        self, status: int, headers: Iterable[Header], request_id: bytes, connection: Connection
+    ) -> list[Header]:
+        """Return the headers of an answer with those that every answer has."""
+        full = [*headers, (REQUEST_ID, request_id), self._commit]
+        if (checked := self._settings.last_check()) is not None:
+            full.append((SELF_CHECK, checked.header))
+        if not any(name == VECTOR_SPACE for name, _ in full):
+            full.append(self._vector_space)
+        if self._is_to_close(connection, status):
+            full.append((b"connection", b"close"))
+        return full
+
+    def note(self, error: Exception, request_id: bytes) -> None:
+        """Count a failure, and log it where it is our own."""
+        verdict = verdict_on(error)
+        self._metrics.rejected(verdict.reason)
+        if verdict is INTERNAL:
+            logger.error("request %s failed", request_id.decode("ascii"), exc_info=error)
+
+    def count(self, path: str, status: int) -> None:
+        """Count an answer."""
         self._metrics.answered(path if path in self._settings.known_paths else "other", status)
 
+    def request_id(self, headers: Iterable[Header]) -> bytes:
+        """Return the client's own id for the request if it is presentable, else a new one."""
+        for name, value in headers:
+            if name == REQUEST_ID and PRESENTABLE.fullmatch(value):
+                return bytes(value)
+        return b"%032x" % self._random.getrandbits(128)
+
     async def _serve(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if self._settings.keys is not None:
-            check_key(self._settings.keys, scope["path"], scope["headers"])
+        self.check_key(scope["path"], scope["headers"])
         handler = self._settings.shortcuts.get((scope["method"], scope["path"]))
         if handler is None:
             await self._app(scope, receive, send)
@@ -110,22 +144,8 @@ class Edge:
             response = await handler(Request(scope, receive, send))
             await response(scope, receive, send)
 
-    def _note(self, error: Exception, request_id: bytes, scope: Scope) -> None:
-        verdict = verdict_on(error)
-        self._metrics.rejected(verdict.reason)
-        note_refusal(scope, verdict.reason)
-        if verdict is INTERNAL:
-            logger.error("request %s failed", request_id.decode("ascii"), exc_info=error)
-
-    def _is_to_close(self, scope: Scope, status: int) -> bool:
+    def _is_to_close(self, connection: Connection, status: int) -> bool:
         """Tell whether the connection ends with this answer: balancers see new connections only."""
-        is_old = connection_of(scope).seconds >= self._settings.max_connection_seconds
+        is_old = connection.seconds >= self._settings.max_connection_seconds
         is_leaving = self._lifecycle.is_draining or self._settings.retirement.is_retiring
         return is_old or status in CLOSING_STATUSES or is_leaving
-
-    def _request_id(self, scope: Scope) -> bytes:
-        """Return the client's own id for the request if it is presentable, else a new one."""
-        for name, value in scope["headers"]:
-            if name == b"x-request-id" and REQUEST_ID.fullmatch(value):
-                return bytes(value)
-        return b"%032x" % self._random.getrandbits(128)

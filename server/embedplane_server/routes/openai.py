@@ -39,7 +39,7 @@ class OpenAi:
             body = parse(EmbeddingRequest, call.body)
             if body.model is not None:
                 self._door.check_name(body.model)
-            done = await call.embed(body.input, _options(body, self._token_encoding(call)))
+            done = await call.embed(body.input, options_of(body, self._token_encoding(call)))
             model = body.model or self._served.names[0]
             return call.answer(await embedding_response(done.vectors, model, done.tokens, body.encoding_format), done)
 
@@ -72,7 +72,8 @@ class OpenAi:
         )
 
 
-def _options(body: EmbeddingRequest, encoding: str | None) -> Options:
+def options_of(body: EmbeddingRequest, encoding: str | None = None) -> Options:
+    """Return what a request chooses; `encoding` says whose its token ids are."""
     truncate, side = cut(body.truncate)
     return Options(
         prompt_name=body.prompt_name,

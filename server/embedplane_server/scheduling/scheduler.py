@@ -90,14 +90,32 @@ class Scheduler:
         """Whether `every_token` may be asked for."""
         return self._engine.token_dimensions is not None
 
-    async def embed(self, token_ids: Sequence[Sequence[int]], *, every_token: bool = False) -> Embedded:
-        """Return the vectors of a request. Cancelling the caller frees whatever has not started."""
-        work = self._admit(token_ids, every_token)
-        try:
-            return await work.future
-        except asyncio.CancelledError:
-            self._end([work], Outcome.CANCELLED)
-            raise
+    def admit(self, token_ids: Sequence[Sequence[int]], *, every_token: bool = False) -> Work:
+        """Queue a request or refuse it; its future gets the vectors, on the running event loop. See `abandon`."""
+        tokens = sum(map(len, token_ids))
+        lane = self.limits.lane(token_ids, tokens)
+        future: asyncio.Future[Embedded] = asyncio.get_running_loop().create_future()
+        work = Work(token_ids, lane, self._clock(), future, every_token=every_token)
+        with self._arrived:
+            if self._closing:
+                raise ShuttingDown
+            if self._has_drifted:
+                raise EngineDrifted
+            try:
+                admit(tokens, lane, self._queued, self.limits, self._throughput.tokens_per_second)
+            except Overloaded:
+                self._observer.overloaded(tokens)
+                raise
+            self._queued[lane].tokens += tokens
+            self._queued[lane].inputs += len(token_ids)
+            self._inbox.append(work)
+            self._observer.admitted(tokens)
+            self._arrived.notify()
+        return work
+
+    def abandon(self, work: Work) -> None:
+        """Free whatever of a request has not started: nobody waits for it any more."""
+        self._end([work], Outcome.CANCELLED)
 
     async def probe(self, token_ids: Sequence[int], *, alone: bool, patience_seconds: float) -> Probed:
         """Return the vector of a text that no request asked for, once that holds no request up; one at a time.
@@ -121,28 +139,6 @@ class Scheduler:
     def stop_answering(self) -> None:
         """Fail what waits, what runs and what comes: the engine's vectors are not to be trusted any more."""
         self._has_drifted = True
-
-    def _admit(self, token_ids: Sequence[Sequence[int]], every_token: bool) -> Work:
-        tokens = sum(map(len, token_ids))
-        lane = self.limits.lane(token_ids, tokens)
-        future: asyncio.Future[Embedded] = asyncio.get_running_loop().create_future()
-        work = Work(token_ids, lane, self._clock(), future, every_token=every_token)
-        with self._arrived:
-            if self._closing:
-                raise ShuttingDown
-            if self._has_drifted:
-                raise EngineDrifted
-            try:
-                admit(tokens, lane, self._queued, self.limits, self._throughput.tokens_per_second)
-            except Overloaded:
-                self._observer.overloaded(tokens)
-                raise
-            self._queued[lane].tokens += tokens
-            self._queued[lane].inputs += len(token_ids)
-            self._inbox.append(work)
-            self._observer.admitted(tokens)
-            self._arrived.notify()
-        return work
 
     def _end(self, works: Iterable[Work], outcome: Outcome) -> None:
         """Drop what still waits of these requests; a second call changes nothing."""

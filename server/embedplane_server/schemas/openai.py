@@ -143,13 +143,22 @@ async def embedding_response(vectors: Vectors, model: str, tokens: int, encoding
     for start in range(0, len(vectors), ROWS_AT_ONCE):
         if start:
             await asyncio.sleep(0)
-        rows = vectors[start : start + ROWS_AT_ONCE]
-        parts.append(_entries(as_base64(rows) if encoding_format == "base64" else list(rows), start))
+        parts.append(_entries(vectors[start : start + ROWS_AT_ONCE], start, encoding_format))
+    return _list_of(parts, model, tokens)
+
+
+def single_embedding_response(vector: Vectors, model: str, tokens: int, encoding_format: EncodingFormat) -> bytes:
+    """Return the body that answers a request of one text, of a vector of shape `[1, dimensions]`."""
+    return _list_of([_entries(vector, 0, encoding_format)], model, tokens)
+
+
+def _list_of(parts: Sequence[bytes], model: str, tokens: int) -> bytes:
     tail = {"model": model, "usage": {"prompt_tokens": tokens, "total_tokens": tokens}}
     return b'{"object":"list","data":[' + b",".join(parts) + b"]," + orjson.dumps(tail)[1:]
 
 
-def _entries(embeddings: Sequence[str] | Sequence[Vectors], start: int) -> bytes:
+def _entries(vectors: Vectors, start: int, encoding_format: EncodingFormat) -> bytes:
+    embeddings: Sequence[str] | Sequence[Vectors] = as_base64(vectors) if encoding_format == "base64" else list(vectors)
     entries = [
         {"object": "embedding", "index": index, "embedding": embedding}
         for index, embedding in enumerate(embeddings, start)

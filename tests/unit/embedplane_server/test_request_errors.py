@@ -179,7 +179,7 @@ async def test_a_failing_engine(client, engine):
 
 
 async def test_a_fault_of_our_own_is_an_answer_too(client, application, monkeypatch):
-    monkeypatch.setattr(application.scheduler, "embed", None)
+    monkeypatch.setattr(application.scheduler, "admit", None)
     error = error_of(await post(client, {"input": "x"}), 500)
     assert error["code"] == "internal_error"
     assert "NoneType" not in error["message"]

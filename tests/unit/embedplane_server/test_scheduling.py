@@ -14,6 +14,7 @@ from embedplane_server.scheduling.scheduler import Scheduler
 from embedplane_server.scheduling.work import Embedded, Lane
 from tests.support.eventually import until
 from tests.support.fake_engine import DIMENSIONS, FakeEngine, vector_of
+from tests.support.scheduling import embed
 
 LIMITS = Limits(max_batch_tokens=100, max_queued_tokens=1000, max_interactive_inputs=4)
 
@@ -67,7 +68,7 @@ def texts(count: int, length: int, first: int = 1000) -> list[list[int]]:
 
 async def started(scheduler: Scheduler, token_ids: Sequence[Sequence[int]]) -> "asyncio.Task[Embedded]":
     """Start a request and return once it is admitted."""
-    task = asyncio.create_task(scheduler.embed(token_ids))
+    task = asyncio.create_task(embed(scheduler, token_ids))
     await asyncio.sleep(0)
     return task
 
@@ -87,7 +88,7 @@ def waiting(scheduler: Scheduler) -> tuple[int, int]:
 
 async def test_vectors_come_back_in_the_order_of_the_inputs(scheduler, engine):
     token_ids = [[1000 + index] * (1 + (index * 7) % 50) for index in range(40)]
-    embedded = await scheduler.embed(token_ids)
+    embedded = await embed(scheduler, token_ids)
     assert np.array_equal(embedded.vectors, np.stack([vector_of(ids) for ids in token_ids]))
     assert embedded.vectors.dtype == np.float32
     assert len(engine.batches) > 1
@@ -95,13 +96,13 @@ async def test_vectors_come_back_in_the_order_of_the_inputs(scheduler, engine):
 
 async def test_many_requests_at_once_each_get_their_own(scheduler):
     requests = [texts(1 + number % 7, 1 + number % 5, first=1000 + 10 * number) for number in range(60)]
-    answers = await asyncio.gather(*(scheduler.embed(token_ids) for token_ids in requests))
+    answers = await asyncio.gather(*(embed(scheduler, token_ids) for token_ids in requests))
     for token_ids, answer in zip(requests, answers, strict=True):
         assert np.array_equal(answer.vectors, np.stack([vector_of(ids) for ids in token_ids]))
 
 
 async def test_an_engine_runs_in_one_thread_of_its_own(scheduler, engine):
-    await asyncio.gather(*(scheduler.embed(texts(3, 10)) for _ in range(10)))
+    await asyncio.gather(*(embed(scheduler, texts(3, 10)) for _ in range(10)))
     assert len(engine.threads) == 1
 
 
@@ -159,19 +160,19 @@ async def test_a_full_queue_refuses_with_the_time_until_there_is_room(scheduler,
     held = await hold_engine(engine, scheduler)
     tasks = [await started(scheduler, texts(4, 25)) for _ in range(9)]
     with pytest.raises(Overloaded) as refusal:
-        await scheduler.embed(texts(4, 50))
+        await embed(scheduler, texts(4, 50))
     assert refusal.value.retry_after_seconds == pytest.approx(1.0, rel=0.01)
     assert ledger.arrived == {"admitted": 905, "overloaded": 200}
     engine.release()
     await asyncio.gather(held, *tasks)
-    await scheduler.embed(texts(4, 50))
+    await embed(scheduler, texts(4, 50))
 
 
 async def test_bulk_work_leaves_room_for_interactive_requests(scheduler, engine):
     held = await hold_engine(engine, scheduler)
     tasks = [await started(scheduler, texts(40, 10)), await started(scheduler, texts(50, 10))]
     with pytest.raises(Overloaded):
-        await scheduler.embed(texts(8, 10))
+        await embed(scheduler, texts(8, 10))
     tasks.append(await started(scheduler, texts(1, 80)))
     engine.release()
     await asyncio.gather(held, *tasks)
@@ -179,12 +180,12 @@ async def test_bulk_work_leaves_room_for_interactive_requests(scheduler, engine)
 
 async def test_a_request_that_can_never_fit_is_told_so(scheduler, ledger):
     with pytest.raises(NeverFits, match="1100 tokens, but this server queues at most 1000"):
-        await scheduler.embed(texts(11, 100))
+        await embed(scheduler, texts(11, 100))
     assert ledger.arrived == {"admitted": 0, "overloaded": 0}
 
 
 async def test_a_request_as_large_as_the_queue_fits_when_nothing_waits(scheduler):
-    assert (await scheduler.embed(texts(10, 100))).vectors.shape == (10, DIMENSIONS)
+    assert (await embed(scheduler, texts(10, 100))).vectors.shape == (10, DIMENSIONS)
 
 
 async def test_an_engine_failure_fails_only_its_batch(scheduler, engine, ledger):
@@ -204,18 +205,18 @@ async def test_an_engine_failure_fails_only_its_batch(scheduler, engine, ledger)
 async def test_every_admitted_token_ends_in_one_outcome(scheduler, engine, ledger):
     engine.fails_on = {2003}
     results = await asyncio.gather(
-        *(scheduler.embed(texts(5, 7, first=2000 + number)) for number in range(6)), return_exceptions=True
+        *(embed(scheduler, texts(5, 7, first=2000 + number)) for number in range(6)), return_exceptions=True
     )
     assert any(isinstance(result, EngineFailed) for result in results)
     assert sum(ledger.tokens.values()) == ledger.arrived["admitted"] == 6 * 35
 
 
 async def test_a_batch_that_breaks_the_engine_is_not_held_against_it_while_others_work(scheduler, engine):
-    await scheduler.embed(texts(1, 5))
+    await embed(scheduler, texts(1, 5))
     engine.fails_on = {6000}
     for _ in range(5):
         with pytest.raises(EngineFailed):
-            await scheduler.embed(texts(1, 5, first=6000))
+            await embed(scheduler, texts(1, 5, first=6000))
     assert scheduler.problem() is None
 
 
@@ -223,10 +224,10 @@ async def test_an_engine_that_always_fails_is_unhealthy_until_it_works_again(sch
     engine.fails_on = set()
     for _ in range(3):
         with pytest.raises(EngineFailed):
-            await scheduler.embed(texts(1, 5))
+            await embed(scheduler, texts(1, 5))
     await until(lambda: scheduler.problem() == "the last 3 batches failed")
     engine.fails_on = None
-    await scheduler.embed(texts(1, 5))
+    await embed(scheduler, texts(1, 5))
     assert scheduler.problem() is None
 
 
@@ -236,7 +237,7 @@ async def test_an_engine_that_always_fails_is_unhealthy_until_it_works_again(sch
 async def test_vectors_that_cannot_be_right_are_a_failure(scheduler, engine, answer):
     engine.answer = answer
     with pytest.raises(EngineFailed):
-        await scheduler.embed(texts(1, 5))
+        await embed(scheduler, texts(1, 5))
 
 
 async def test_a_batch_that_never_ends_makes_the_engine_unhealthy(engine, ledger):
@@ -263,7 +264,7 @@ async def test_closing_finishes_what_is_queued_and_takes_no_more(engine, ledger)
     assert (await held).vectors.shape == (1, DIMENSIONS)
     assert (await queued).vectors.shape == (30, DIMENSIONS)
     with pytest.raises(ShuttingDown):
-        await scheduler.embed(texts(1, 5))
+        await embed(scheduler, texts(1, 5))
     assert scheduler.problem() == "an engine thread has ended"
 
 
@@ -274,14 +275,14 @@ async def test_a_thread_that_ends_leaves_no_request_waiting_and_makes_the_engine
     with monkeypatch.context() as patch:
         patch.setattr(ledger, "batch", lambda _: 1 / 0)
         with pytest.raises(EngineFailed):
-            await asyncio.wait_for(scheduler.embed(texts(1, 5)), 10)
+            await asyncio.wait_for(embed(scheduler, texts(1, 5)), 10)
     await until(lambda: scheduler.problem() == "an engine thread has ended")
-    assert (await scheduler.embed(texts(1, 5))).vectors.shape == (1, DIMENSIONS)
+    assert (await embed(scheduler, texts(1, 5))).vectors.shape == (1, DIMENSIONS)
     await asyncio.to_thread(scheduler.close)
 
 
 async def test_padding_is_reported(scheduler, ledger):
-    await scheduler.embed([[1] * 10, [1] * 4])
+    await embed(scheduler, [[1] * 10, [1] * 4])
     assert [(report.tokens, report.padding_tokens, report.inputs) for report in ledger.reports] == [(14, 6, 2)]
 
 
@@ -289,8 +290,8 @@ async def test_padding_of_texts_that_share_rows_is_what_the_rows_lack(engine, le
     engine.row_tokens = 64
     scheduler = Scheduler(engine, LIMITS, ledger, expected_tokens_per_second=100)
     scheduler.start()
-    await scheduler.embed([[1] * 30, [1] * 20])
-    await scheduler.embed([[1] * 40])
+    await embed(scheduler, [[1] * 30, [1] * 20])
+    await embed(scheduler, [[1] * 40])
     await asyncio.to_thread(scheduler.close)
     assert [(report.tokens, report.padding_tokens) for report in ledger.reports] == [(50, 14), (40, 0)]
 
@@ -325,7 +326,7 @@ async def test_a_request_gets_all_vectors_whose_batches_ran_side_by_side(ledger)
     scheduler = Scheduler(FakeEngine(parallel=4), LIMITS, ledger, expected_tokens_per_second=100)
     scheduler.start()
     requests = [texts(90, 5, first=1000 + 100 * number) for number in range(2)] * 10
-    for token_ids, answer in zip(requests, [await scheduler.embed(each) for each in requests], strict=True):
+    for token_ids, answer in zip(requests, [await embed(scheduler, each) for each in requests], strict=True):
         assert np.array_equal(answer.vectors, np.stack([vector_of(ids) for ids in token_ids]))
     await asyncio.to_thread(scheduler.close)
 

@@ -17,6 +17,7 @@ from embedplane_server.self_check import Checked, Proof, SelfCheck, Standard
 from embedplane_server.self_check_metrics import CheckOutcome
 from tests.support.fake_engine import FakeEngine, fake_proof, vector_of
 from tests.support.fake_server import RunningServer, running_server
+from tests.support.scheduling import embed
 from tests.support.waiting import wait_for
 
 QUICKLY = 0.02
@@ -59,7 +60,7 @@ class Clocked:
     async def held(self) -> asyncio.Task[object]:
         """Hold the engine with one request."""
         self.engine.hold()
-        task = asyncio.create_task(self.scheduler.embed([[2000] * 20]))
+        task = asyncio.create_task(embed(self.scheduler, [[2000] * 20]))
         await asyncio.to_thread(self.engine.wait_until_busy)
         return task
 
@@ -90,7 +91,7 @@ async def test_a_probe_waits_for_all_requests_however_late_they_come(clocked):
     first = await clocked.held()
     probe = clocked.probe()
     await asyncio.sleep(0)
-    later = [asyncio.create_task(clocked.scheduler.embed([[number] * 20 * number])) for number in range(1, 7)]
+    later = [asyncio.create_task(embed(clocked.scheduler, [[number] * 20 * number])) for number in range(1, 7)]
     await asyncio.sleep(0)
     clocked.engine.release()
     await asyncio.gather(first, *later)
@@ -114,7 +115,7 @@ async def test_a_probe_of_a_server_that_is_never_idle_becomes_one_more_row_of_a_
     first = await clocked.held()
     probe = clocked.probe(patience_seconds=60)
     await asyncio.sleep(0)
-    later = [asyncio.create_task(clocked.scheduler.embed([[30] * 20])) for _ in range(3)]
+    later = [asyncio.create_task(embed(clocked.scheduler, [[30] * 20])) for _ in range(3)]
     await asyncio.sleep(0)
     clocked.now = 61.0
     clocked.engine.release()
@@ -134,7 +135,7 @@ async def test_vectors_of_tokens_take_no_probe_along(clocked):
     first = await clocked.held()
     probe = clocked.probe(patience_seconds=0)
     await asyncio.sleep(0)
-    tokens = asyncio.create_task(clocked.scheduler.embed([[30] * 20], every_token=True))
+    tokens = asyncio.create_task(embed(clocked.scheduler, [[30] * 20], every_token=True))
     await asyncio.sleep(0)
     clocked.engine.release()
     _, answer, probed = await asyncio.gather(first, tokens, probe)
@@ -144,11 +145,11 @@ async def test_vectors_of_tokens_take_no_probe_along(clocked):
 
 async def test_after_drift_neither_running_nor_waiting_nor_new_requests_are_answered(clocked):
     running = await clocked.held()
-    waiting = asyncio.create_task(clocked.scheduler.embed([[40] * 20] * 3))
+    waiting = asyncio.create_task(embed(clocked.scheduler, [[40] * 20] * 3))
     await asyncio.sleep(0)
     clocked.scheduler.stop_answering()
     clocked.engine.release()
-    for request in (running, waiting, clocked.scheduler.embed([[50]])):
+    for request in (running, waiting, embed(clocked.scheduler, [[50]])):
         with pytest.raises(EngineDrifted):
             await request
     assert len(clocked.engine.batches) == 1

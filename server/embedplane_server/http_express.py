@@ -1,0 +1,99 @@
+"""One connection of a client, with a short way for requests whose head came before.
+
+With `http_connection.py` and `http_server.py` the only module that knows uvicorn, to which such a request is one that
+is under way: what comes after it waits, and a shutdown lets it finish.
+"""
+
+import asyncio
+from collections.abc import Iterable
+from typing import ClassVar, Self, cast
+
+from starlette.types import Scope
+from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
+
+from embedplane_server.http_connection import AgingConnection, written
+from embedplane_server.http_heads import KnownHeads
+from embedplane_server.routes.connection import Header
+from embedplane_server.routes.express import Express
+
+CLOSE = (b"connection", b"close")
+
+
+def express_connections(express: Express) -> type[AgingConnection]:
+    """Return the kind of connection that leads to a short way; all of them know the same heads."""
+
+    class Connected(ExpressConnection):
+        heads = KnownHeads(express)
+
+    return Connected
+
+
+class ExpressConnection(AgingConnection):
+    """A connection that looks at what arrives between two requests before it is parsed."""
+
+    heads: ClassVar[KnownHeads]
+
+    def connection_made(self, transport: object) -> None:
+        """Start between requests."""
+        super().connection_made(transport)
+        self._short = ShortCycle()
+        self._is_between = True
+        self._begun = 0
+
+    def data_received(self, data: bytes) -> None:
+        """Serve a request that may go the short way; have all else parsed, and remember its head."""
+        was_between = self._is_between
+        if was_between and self._is_answered() and self._goes_short(data):
+            return
+        self._begun = 0
+        super().data_received(data)
+        if was_between and self._is_between and self._begun == 1:
+            self.heads.learn(data, cast("Scope", self.scope))
+
+    def on_message_begin(self) -> None:
+        """Note that what comes now belongs to a request."""
+        super().on_message_begin()
+        self._is_between = False
+        self._begun += 1
+
+    def on_message_complete(self) -> None:
+        """Note that what comes now does not."""
+        super().on_message_complete()
+        self._is_between = True
+
+    def _goes_short(self, data: bytes) -> bool:
+        if self.flow.write_paused or self.transport.is_closing() or (known := self.heads.find(data)) is None:
+            return False
+        self._unset_keepalive_if_required()
+        before, self.cycle = self.cycle, cast("RequestResponseCycle", self._short.begun())
+        if self.heads.express.begin(*known, self._connection, self._reply):
+            return True
+        self.cycle = before
+        return False
+
+    def _reply(self, status: int, headers: Iterable[Header], body: bytes) -> None:
+        self._short.response_complete = True
+        if self.transport.is_closing():
+            return
+        full = [*self.server_state.default_headers, *headers]
+        if not self._short.keep_alive and CLOSE not in full:
+            full.append(CLOSE)
+        self.transport.write(written(status, full, body))
+        if CLOSE in full:
+            self.transport.close()
+        self.on_response_complete()
+
+
+class ShortCycle:
+    """What uvicorn asks of a request that is under way."""
+
+    def __init__(self) -> None:
+        self.disconnected = False
+        self.message_event = asyncio.Event()
+        self.begun()
+
+    def begun(self) -> Self:
+        """Start anew with the connection's next request."""
+        self.keep_alive = True
+        self.response_complete = False
+        return self
