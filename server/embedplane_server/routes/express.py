@@ -146,6 +146,8 @@ class Exchange:
         self._give_up(time_is_up(self._door.max_seconds))
 
     def _give_up(self, error: Exception) -> None:
+        if self._admitted.work.future.done():
+            return  # its answer is on its way
         self._release()
         self._door.embedder.abandon(self._admitted)
         self._fail(error)

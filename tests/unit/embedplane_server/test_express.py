@@ -16,10 +16,19 @@ import pytest
 
 from embedplane_server import http_server
 from embedplane_server.http_heads import END, MOST_BYTES, MOST_HEADS, KnownHeads
+from embedplane_server.routes.connection import Connection
 from embedplane_server.routes.express import Exchange, Express, Head
-from embedplane_server.scheduling.work import Lane
+from embedplane_server.scheduling.work import Embedded, Lane
 from embedplane_server.settings import DimensionsPolicy
-from tests.support.fake_engine import SPACE, classifying_manifest, engine_manifest
+from tests.support.eventually import until
+from tests.support.fake_engine import (
+    SPACE,
+    FakeEngine,
+    classifying_manifest,
+    engine_manifest,
+    fake_application,
+    vector_of,
+)
 from tests.support.fake_server import RunningServer, running_server
 from tests.support.waiting import wait_for
 
@@ -365,6 +374,28 @@ def test_a_connection_that_asks_no_more_is_closed(monkeypatch, short):
         assert {client.ask(post(TEXT)).status for _ in range(2)} == {"HTTP/1.1 200 OK"}
         assert short == ["some text"]
         assert client.is_closed()
+
+
+async def test_an_answer_that_is_ready_when_the_time_is_up_is_the_only_one(monkeypatch):
+    begun: list[Exchange] = []
+    really = Exchange.begin
+    monkeypatch.setattr(Exchange, "begin", lambda self, *rest: (begun.append(self), really(self, *rest)))
+    engine = FakeEngine()
+    application = fake_application(engine, engine_manifest(), max_request_seconds=60)
+    async with application.running():
+        engine.hold()
+        statuses: list[int] = []
+        assert application.express is not None
+        head = Head("/v1/embeddings", [], 18)
+        body = b'{"input": "a text"}'
+        assert application.express.begin(head, body, Connection(), lambda status, *_: statuses.append(status))
+        future = begun[0]._admitted.work.future
+        future.set_result(Embedded(vector_of([1])[None], 0.0, 0.0))
+        begun[0]._expire()
+        begun[0]._leave()
+        await until(lambda: statuses)
+        engine.release()
+    assert statuses == [200]
 
 
 class Anything:
