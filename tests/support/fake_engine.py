@@ -132,6 +132,9 @@ class FakeEngine:
         """Return when one more batch has begun."""
         assert self._entered.acquire(timeout=within), "no batch began"
 
+    def enter_thread(self) -> None:
+        pass
+
     def embed(self, batch: Batch) -> Vectors:
         self.threads.add(threading.get_ident())
         self.batches.append(batch)

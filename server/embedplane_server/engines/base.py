@@ -91,6 +91,10 @@ class Engine(Protocol):
         """
         ...
 
+    def enter_thread(self) -> None:
+        """Prepare the calling thread, which does nothing from now on but call `embed` for batches side by side."""
+        ...
+
     def embed(self, batch: Batch) -> Vectors:
         """Return vectors of shape `[len(batch.token_ids), dimensions]`, in the batch's order.
 

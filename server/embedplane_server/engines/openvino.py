@@ -1,7 +1,8 @@
 """The OpenVINO engine for CPUs: packed or padded batches in a dynamic-shape graph, float32 vectors out.
 
 Two streams of one thread do more than one stream of two: nothing waits for the slower half of each layer. So batches
-run side by side, one a stream, and only a batch that is alone gets a graph that spreads over all threads.
+run side by side, one a stream, and only a batch that is alone gets a graph that spreads over all threads. A graph that
+has one stream of one thread is computed by the thread that calls, without handing over and back.
 
 A graph tells by its inputs whether it takes packed rows (`packing.py`) or one text a row (`padding.py`). Compiling is
 all there is to loading; proving and measuring an engine is in `builders`.
@@ -41,6 +42,10 @@ _WARM_LENGTH = 512
 # more shapes than days of requests make; this one for about 190, and packed batches have fewer.
 _KEPT_OF_EACH_KIND = 512
 
+# Streams of one graph share its weights. Weights of so many bytes on disk are worth having once a stream: a batch of a
+# small model is so short that handing it over counts.
+_SMALL_WEIGHTS = 128 * 1024 * 1024
+
 NICENESS = 10
 """Of the threads of batches side by side, which take whatever the others leave."""
 
@@ -56,11 +61,21 @@ class OpenVinoOptions:
     def streams(self) -> int:
         return min(self.threads, max(_NARROW_STREAMS, self.threads // _WIDEST_STREAM))
 
-    def compile(self, core: Any, model: Any, streams: int) -> list[Any]:  # noqa: ANN401 -- OpenVINO ships no types
+    def in_callers(self, weights: int) -> bool:
+        """Tell whether batches side by side are computed by the threads that call, for weights of so many bytes."""
+        return self.threads == self.streams and (self.streams == 1 or weights <= _SMALL_WEIGHTS)
+
+    def compile(
+        self,
+        core: Any,  # noqa: ANN401 -- OpenVINO ships no types
+        model: Any,  # noqa: ANN401 -- as above
+        streams: int,
+        threads: int,
+    ) -> list[Any]:
         """Return an inference request for each stream."""
         properties: dict[str, Any] = {
             "INFERENCE_PRECISION_HINT": _PRECISION_HINTS[self.precision],
-            "INFERENCE_NUM_THREADS": self.threads,
+            "INFERENCE_NUM_THREADS": threads,
             "NUM_STREAMS": streams,
             # Pinned threads of two pods on one node would share the same first cores.
             "ENABLE_CPU_PINNING": False,
@@ -89,13 +104,16 @@ class CompiledOutput:
         whole = core.read_model(str(graph))
         self.widths = {tensor.get_any_name(): _width(tensor) for tensor in whole.outputs}
         model = openvino.Model([whole.get_results()[output]], whole.get_parameters(), whole.get_name())
+        self.in_callers = options.in_callers(graph.with_suffix(".bin").stat().st_size)
+        graphs, streams = (options.streams, 1) if self.in_callers else (1, options.streams)
         self._streams: SimpleQueue[Any] = SimpleQueue()
-        for request in options.compile(core, model, options.streams):
-            self._streams.put(request)
+        for _ in range(graphs):
+            for request in options.compile(core, model, streams, options.threads // graphs):
+                self._streams.put(request)
         self._whole: SimpleQueue[Any] = self._streams
         if options.streams > 1:
             self._whole = SimpleQueue()
-            self._whole.put(options.compile(core, model, 1)[0])
+            self._whole.put(options.compile(core, model, 1, options.threads)[0])
         self._takes = {name for tensor in model.inputs for name in tensor.get_names()}
         self.takes_rows = PLACES in self._takes
         self.dimensions = _width(model.output(0))
@@ -153,6 +171,11 @@ class OpenVinoEngine:
     @property
     def row_tokens(self) -> int | None:
         return ROW if self._vectors.takes_rows else None
+
+    def enter_thread(self) -> None:
+        """Have it give way to all other threads, if it is the one that computes."""
+        if self._vectors.in_callers:
+            _give_way()
 
     def embed(self, batch: Batch) -> Vectors:
         """Return the vectors of texts, or those of their tokens without what was padded."""

@@ -196,6 +196,9 @@ class TensorRtEngine:
     def row_tokens(self) -> int | None:
         return None
 
+    def enter_thread(self) -> None:
+        """Do nothing: the device computes."""
+
     def embed(self, batch: Batch) -> Vectors:
         """Return the vectors of a batch, in as many rectangles as its profile needs."""
         if batch.every_token:

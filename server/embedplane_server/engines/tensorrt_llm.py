@@ -73,6 +73,9 @@ class TensorRtLlmEngine:
         """None: without padding texts of any length cost the same beside each other."""
         return None
 
+    def enter_thread(self) -> None:
+        """Do nothing: the device computes."""
+
     def embed(self, batch: Batch) -> Vectors:
         """Return the vectors of texts, or those of their tokens."""
         try:

@@ -158,6 +158,7 @@ class Scheduler:
             self._observer.dropped(tokens, inputs, outcome)
 
     def _run(self, thread: int) -> None:
+        self._engine.enter_thread()
         while (begun := self._begin()) is not None:
             self._embed_or_fail(thread, begun)
 
