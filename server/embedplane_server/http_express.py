@@ -12,7 +12,7 @@ from starlette.types import Scope
 from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
 
 from embedplane_server.http_connection import AgingConnection, written
-from embedplane_server.http_heads import KnownHeads
+from embedplane_server.http_heads import Framed, KnownHeads, framed
 from embedplane_server.routes.connection import Header
 from embedplane_server.routes.express import Express
 
@@ -21,16 +21,13 @@ CLOSE = (b"connection", b"close")
 
 def express_connections(express: Express) -> type[AgingConnection]:
     """Return the kind of connection that leads to a short way; all of them know the same heads."""
-
-    class Connected(ExpressConnection):
-        heads = KnownHeads(express)
-
-    return Connected
+    return type("Connected", (ExpressConnection,), {"express": express, "heads": KnownHeads()})
 
 
 class ExpressConnection(AgingConnection):
     """A connection that looks at what arrives between two requests before it is parsed."""
 
+    express: ClassVar[Express]
     heads: ClassVar[KnownHeads]
 
     def connection_made(self, transport: object) -> None:
@@ -42,13 +39,13 @@ class ExpressConnection(AgingConnection):
 
     def data_received(self, data: bytes) -> None:
         """Serve a request that may go the short way; have all else parsed, and remember its head."""
-        was_between = self._is_between
-        if was_between and self._is_answered() and self._goes_short(data):
+        request = framed(data) if self._is_between else None
+        if request is not None and self._goes_short(request):
             return
         self._begun = 0
         super().data_received(data)
-        if was_between and self._is_between and self._begun == 1:
-            self.heads.learn(data, cast("Scope", self.scope))
+        if request is not None and self._is_between and self._begun == 1 and request not in self.heads:
+            self._learn(request)
 
     def on_message_begin(self) -> None:
         """Note that what comes now belongs to a request."""
@@ -61,15 +58,22 @@ class ExpressConnection(AgingConnection):
         super().on_message_complete()
         self._is_between = True
 
-    def _goes_short(self, data: bytes) -> bool:
-        if self.flow.write_paused or self.transport.is_closing() or (known := self.heads.find(data)) is None:
+    def _goes_short(self, request: Framed) -> bool:
+        head = self.heads.find(request)
+        if head is None or not self._is_answered() or self.flow.write_paused or self.transport.is_closing():
+            return False
+        exchange = self.express.exchange(head, request.body, self._connection, self._reply)
+        if exchange is None:
             return False
         self._unset_keepalive_if_required()
-        before, self.cycle = self.cycle, cast("RequestResponseCycle", self._short.begun())
-        if self.heads.express.begin(*known, self._connection, self._reply):
-            return True
-        self.cycle = before
-        return False
+        self.cycle = cast("RequestResponseCycle", self._short.begun())
+        exchange.begin()
+        return True
+
+    def _learn(self, request: Framed) -> None:
+        """Remember the head of a request that was parsed and of which nothing was answered yet."""
+        if self.cycle.keep_alive and (head := self.express.head_of(cast("Scope", self.scope))) is not None:
+            self.heads.learn(request, head)
 
     def _reply(self, status: int, headers: Iterable[Header], body: bytes) -> None:
         self._short.response_complete = True

@@ -1,33 +1,51 @@
 """Heads of requests that came before: the same bytes mean the same, so they need not be parsed again."""
 
-from starlette.types import Scope
+import re
+from dataclasses import dataclass
 
-from embedplane_server.routes.express import Express, Head
+from embedplane_server.routes.express import Head
 
 END = b"\r\n\r\n"
-MOST_HEADS = 1024
-MOST_BYTES = 4096
+# Of what the parser took for a request the head has just one: a second one, or one of another form, is refused.
+LENGTH = re.compile(rb"\r\ncontent-length: *(\d{1,5})\r\n", re.IGNORECASE)
+MOST_HEADS = 256
+MOST_BYTES = 2048
 """Longer heads are parsed each time."""
 
 
-class KnownHeads:
-    """Heads by their bytes, of requests that may go the short way; all connections share them."""
+@dataclass(frozen=True, slots=True)
+class Framed:
+    """A request, if its head is known: the head without the number that is the body's length, and the body."""
 
-    def __init__(self, express: Express) -> None:
-        self.express = express
+    head: bytes
+    body: bytes
+
+
+def framed(data: bytes) -> Framed | None:
+    """Part bytes whose second part is as long as a header of the first one says; None: they have no such parts."""
+    end = data.find(END) + len(END)
+    if not len(END) <= end <= MOST_BYTES or (length := LENGTH.search(data, 0, end)) is None:
+        return None
+    if int(length[1]) != len(data) - end:
+        return None
+    return Framed(data[: length.start(1)] + data[length.end(1) : end], data[end:])
+
+
+class KnownHeads:
+    """Heads by their bytes, the number of bytes in the body left out; all connections share them."""
+
+    def __init__(self) -> None:
         self._heads: dict[bytes, Head] = {}
 
-    def find(self, data: bytes) -> tuple[Head, bytes] | None:
-        """Return what is known of a request, and its body; None: its head is new, or these bytes are not all of it."""
-        end = data.find(END) + len(END)
-        head = self._heads.get(data[:end])
-        return None if head is None or len(data) - end != head.length else (head, data[end:])
+    def __contains__(self, request: Framed) -> bool:
+        return request.head in self._heads
 
-    def learn(self, data: bytes, scope: Scope) -> None:
-        """Remember the head of a request that these bytes are, no more and no less, as it was parsed."""
-        end = data.find(END) + len(END)
-        if end > MOST_BYTES or (head := self.express.head_of(scope)) is None or len(data) - end != head.length:
-            return
+    def find(self, request: Framed) -> Head | None:
+        """Return what is known of a request."""
+        return self._heads.get(request.head)
+
+    def learn(self, request: Framed, head: Head) -> None:
+        """Remember a head, in place of the oldest one where there are many."""
         if len(self._heads) >= MOST_HEADS:
-            self._heads.clear()  # clients with a head of its own for each request: nothing is lost
-        self._heads[data[:end]] = head
+            del self._heads[next(iter(self._heads))]
+        self._heads[request.head] = head

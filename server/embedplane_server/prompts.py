@@ -31,6 +31,11 @@ class Prompts:
         self._by_name = dict(by_name)
         self._default = self._by_name[default] if default else ""
 
+    @property
+    def longest(self) -> int:
+        """Characters of the longest prompt."""
+        return max(map(len, self._by_name.values()), default=0)
+
     def text(self, name: str | None = None, input_type: str | None = None) -> str:
         """Return what stands before each text; `UnknownPrompt` when it is not known what is meant."""
         if name is not None:

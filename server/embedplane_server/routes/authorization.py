@@ -7,10 +7,16 @@ from embedplane_server.routes.errors import Unauthorized
 from embedplane_server.routes.health import PROBE_PATHS
 
 OPEN_PATHS = PROBE_PATHS | {"/"}
+AUTHORIZATION = b"authorization"
 SCHEMES = frozenset({"bearer", "api-key"})
 KEY_HEADERS = frozenset({b"api-key", b"x-api-key"})
 
 Headers = Iterable[tuple[bytes, bytes]]
+
+
+def with_keys(headers: Headers) -> list[tuple[bytes, bytes]]:
+    """Return those headers that `check_key` looks at."""
+    return [(name, value) for name, value in headers if name == AUTHORIZATION or name in KEY_HEADERS]
 
 
 def check_key(keys: ApiKeys, path: str, headers: Headers) -> None:
@@ -38,7 +44,7 @@ def authorize(keys: ApiKeys, headers: Headers) -> None:
 
 def _key(headers: Headers) -> str | None:
     for name, value in headers:
-        if name == b"authorization":
+        if name == AUTHORIZATION:
             scheme, _, key = value.decode("latin-1").partition(" ")
             return key.strip() if scheme.lower() in SCHEMES else None
         if name in KEY_HEADERS:

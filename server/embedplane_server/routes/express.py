@@ -14,15 +14,18 @@ from pydantic import ValidationError
 from starlette.types import Scope
 
 from embedplane_server.embedding import SHORT_CHARACTERS, Admitted
+from embedplane_server.routes.authorization import with_keys
 from embedplane_server.routes.body import client_left, time_is_up
 from embedplane_server.routes.connection import Connection, Header
 from embedplane_server.routes.door import Door
 from embedplane_server.routes.edge import REQUEST_ID, Edge
-from embedplane_server.routes.errors import error_response
+from embedplane_server.routes.errors import Unauthorized, error_response
 from embedplane_server.routes.openai import EMBEDDINGS_PATHS, options_of
 from embedplane_server.scheduling.work import Embedded
 from embedplane_server.schemas.openai import EmbeddingRequest, single_embedding_response
 
+MOST_BYTES = SHORT_CHARACTERS
+"""Of the body: no text has more characters than its request has bytes."""
 OWN_HEADERS = b"x-embedplane-"
 MEANINGFUL = frozenset({REQUEST_ID, b"expect", b"origin", b"transfer-encoding", b"upgrade"})
 """Requests with these headers, or with `OWN_HEADERS`, go the ordinary way."""
@@ -36,9 +39,8 @@ class Head:
     """What is known of a request by its path and headers."""
 
     path: str
-    headers: list[Header]
-    length: int
-    """Bytes of the body."""
+    keys: list[Header]
+    """The headers that may hold an API key, which is checked each time."""
 
 
 class Express:
@@ -47,66 +49,83 @@ class Express:
     def __init__(self, edge: Edge, door: Door) -> None:
         self.edge = edge
         self.door = door
+        limits, prompts = door.embedder.limits, door.embedder.policy.prompts
+        self._most_bytes = min(MOST_BYTES, limits.max_bytes)
+        self._most_characters = SHORT_CHARACTERS - prompts.longest
 
     def head_of(self, scope: Scope) -> Head | None:
-        """Return what is known of all requests with this head; None: they go the ordinary way."""
+        """Return what is known of all requests with this head, but for the length; None: they go the ordinary way."""
         headers: list[Header] = scope["headers"]
-        named = dict(headers)
         path = self.edge.meant(scope["path"])
-        is_plain = scope["method"] == "POST" and scope["http_version"] == "1.1" and path in EMBEDDINGS_PATHS
-        stays = all(value.lower() == b"keep-alive" for name, value in headers if name == b"connection")
-        length = named.get(b"content-length", b"")
-        if not (is_plain and stays and length.isdigit() and 0 < int(length) <= SHORT_CHARACTERS):
+        if scope["method"] != "POST" or scope["http_version"] != "1.1" or path not in EMBEDDINGS_PATHS:
             return None
-        if any(name in MEANINGFUL or name.startswith(OWN_HEADERS) for name in named):
+        if any(name in MEANINGFUL or name.startswith(OWN_HEADERS) for name, _ in headers):
             return None
-        return Head(path, headers, int(length))
+        try:
+            self.edge.check_key(path, headers)
+        except Unauthorized:
+            return None  # nobody is remembered who may not ask
+        return Head(path, with_keys(headers))
 
-    def begin(self, head: Head, body: bytes, connection: Connection, reply: Reply) -> bool:
-        """Serve a request, with one call of `reply`; False: it is of another kind, and nothing was done."""
+    def exchange(self, head: Head, body: bytes, connection: Connection, reply: Reply) -> "Exchange | None":
+        """Return what serves a request, with one call of `reply`, once it is begun; None: it goes the ordinary way."""
         started = time.perf_counter()
+        if len(body) > self._most_bytes:
+            return None
         try:
             request = EmbeddingRequest.model_validate_json(body)
         except ValidationError:
-            return False  # what is wrong with it is told the ordinary way
+            return None  # what is wrong with it is told the ordinary way
         text = _only_text(request)
-        if text is None:
-            return False
-        Exchange(self, head.path, request, connection, reply, started).begin(text, head)
-        return True
+        if text is None or len(text) > self._most_characters:
+            return None
+        return Exchange(self, head, request, text, connection, reply, started)
 
 
 class Exchange:
     """A request from its text to its answer."""
 
-    __slots__ = ("_admitted", "_connection", "_door", "_edge", "_limit", "_path", "_reply", "_request", "_started")
+    __slots__ = (
+        "_admitted",
+        "_connection",
+        "_door",
+        "_edge",
+        "_head",
+        "_limit",
+        "_reply",
+        "_request",
+        "_started",
+        "_text",
+    )
 
     def __init__(
         self,
         express: Express,
-        path: str,
+        head: Head,
         request: EmbeddingRequest,
+        text: str,
         connection: Connection,
         reply: Reply,
         started: float,
     ) -> None:
         self._edge = express.edge
         self._door = express.door
-        self._path = path
+        self._head = head
         self._request = request
+        self._text = text
         self._connection = connection
         self._reply = reply
         self._started = started
 
-    def begin(self, text: str, head: Head) -> None:
+    def begin(self) -> None:
         """Have the text embedded, or refuse it."""
         request, door = self._request, self._door
         try:
-            self._edge.check_key(head.path, head.headers)
+            self._edge.check_key(self._head.path, self._head.keys)
             if request.model is not None:
                 door.check_name(request.model)
             door.metrics.tei.asked(1, batch=isinstance(request.input, list))
-            self._admitted: Admitted = door.embedder.admit_text(text, options_of(request))
+            self._admitted: Admitted = door.embedder.admit_text(self._text, options_of(request))
         except Exception as error:  # whatever went wrong, the client gets an answer
             self._fail(error)
             return
@@ -157,7 +176,7 @@ class Exchange:
         self._connection.when_left(None)
 
     def _fail(self, error: Exception) -> None:
-        answer = error_response(error, "POST", self._path)
+        answer = error_response(error, "POST", self._head.path)
         self._send(answer.status_code, answer.raw_headers, bytes(answer.body), error)
 
     def _send(self, status: int, headers: Iterable[Header], body: bytes, error: Exception | None = None) -> None:
@@ -165,7 +184,7 @@ class Exchange:
         if error is not None:
             self._edge.note(error, request_id)
         self._reply(status, self._edge.headers(status, headers, request_id, self._connection), body)
-        self._edge.count(self._path, status)
+        self._edge.count(self._head.path, status)
 
 
 def _only_text(request: EmbeddingRequest) -> str | None:

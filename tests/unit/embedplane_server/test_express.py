@@ -9,15 +9,15 @@ import socket
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import Any
 
 import httpx
 import pytest
 
 from embedplane_server import http_server
-from embedplane_server.http_heads import END, MOST_BYTES, MOST_HEADS, KnownHeads
+from embedplane_server.http_heads import END, MOST_BYTES, MOST_HEADS, KnownHeads, framed
 from embedplane_server.routes.connection import Connection
-from embedplane_server.routes.express import Exchange, Express, Head
+from embedplane_server.routes.express import Exchange, Head
 from embedplane_server.scheduling.work import Embedded, Lane
 from embedplane_server.settings import DimensionsPolicy
 from tests.support.eventually import until
@@ -128,9 +128,9 @@ def short(monkeypatch) -> list[str]:
     taken: list[str] = []
     really = Exchange.begin
 
-    def begin(self: Exchange, text: str, *rest: Any) -> None:
-        taken.append(text)
-        really(self, text, *rest)
+    def begin(self: Exchange) -> None:
+        taken.append(self._text)
+        really(self)
 
     monkeypatch.setattr(Exchange, "begin", begin)
     return taken
@@ -192,6 +192,7 @@ ORDINARY = {
     "an origin": post(TEXT, "origin: https://page.example"),
     "the end of the connection": post(TEXT, "connection: close"),
     "no connection at all": post(TEXT, "connection: keep-alive", "connection: close"),
+    "the end of a proxy's connection": post(TEXT, "proxy-connection: close"),
     "an older protocol": post(TEXT).replace(b"HTTP/1.1", b"HTTP/1.0", 1),
     "no JSON": post(b"{"),
     "no fitting JSON": post({"input": {"a": 1}}),
@@ -208,9 +209,12 @@ def test_whatever_else_is_asked_goes_the_ordinary_way(case, short):
         answers = []
         for _ in range(2):  # each over a connection of its own: all connections know the same heads
             with client_of(server) as client:
+                assert {client.ask(post(TEXT)).status for _ in range(2)} == {"HTTP/1.1 200 OK"}
+                taken = len(short)
+                assert taken
                 answers.append(client.ask(ORDINARY[case]))
+                assert len(short) == taken
         assert answers[0].told == answers[1].told
-        assert short == []
 
 
 def test_models_that_classify_have_no_short_way(short):
@@ -256,12 +260,15 @@ def test_a_key_is_asked_for_each_time(tmp_path, short):
     keys.write_text("old", encoding="utf-8")
     with running_server(api_keys_files=[keys]) as server, client_of(server) as client:
         assert {client.ask(post(TEXT, "api-key: old")).status for _ in range(2)} == {"HTTP/1.1 200 OK"}
-        wrong = [client.ask(post(TEXT, "api-key: wrong")) for _ in range(2)]
-        assert wrong[0].told == wrong[1].told
-        assert wrong[1].status == "HTTP/1.1 401 Unauthorized"
+        assert len(short) == 1
         keys.write_text("new", encoding="utf-8")
         wait_for("the keys are read again", lambda: "401" in client.ask(post(TEXT, "api-key: old")).status)
-        assert len(short) >= 3
+        ordinary, again = (
+            client.ask(post(TEXT, "api-key: old", "x-request-id: 1")),
+            client.ask(post(TEXT, "api-key: old")),
+        )
+        assert {**again.told[1], "x-request-id": ""} == ordinary.told[1]
+        assert again.body == ordinary.body
 
 
 def test_requests_that_come_together_are_answered_in_their_order(short):
@@ -310,7 +317,7 @@ def test_a_full_queue_is_told_the_same_way(short):
         with client_of(server) as third:
             send_alone(server, third, post({"input": ["w " * 10, "w w w w"]}))
             refused = client.ask(post({"input": "one two"}))
-        assert short == ["one two"]
+        assert short[-1] == "one two"
         assert refused.status == "HTTP/1.1 429 Too Many Requests"
         assert {"retry-after", "retry-after-ms"} <= refused.headers.keys()
         assert refused.headers["connection"] == "close"
@@ -324,7 +331,7 @@ def test_a_request_that_takes_too_long_gets_504_and_frees_its_work(short):
         other.socket.sendall(post({"input": "w " * 10}))
         server.engine.wait_until_busy()
         late = client.ask(post(TEXT))
-        assert short == ["some text"]
+        assert short[-1] == "some text"
         assert late.status == "HTTP/1.1 504 Gateway Timeout"
         assert json.loads(late.body)["error"]["code"] == "request_timeout"
         assert queued_inputs(server) == 0
@@ -346,7 +353,7 @@ def test_a_client_that_leaves_frees_its_work(short):
             client.socket.sendall(post(TEXT))
             wait_for("it waits", lambda: queued_inputs(server) == 1)
         wait_for("it waits no more", lambda: queued_inputs(server) == 0)
-        assert short == ["some text"]
+        assert short[-1] == "some text"
         left = counts(server)
         labels = f'model="minilm",reason="client_left",vector_space="{SPACE}"'
         assert left[f"embedplane_rejected_total{{{labels}}}"] == 1
@@ -376,57 +383,83 @@ def test_a_connection_that_asks_no_more_is_closed(monkeypatch, short):
         assert client.is_closed()
 
 
-async def test_an_answer_that_is_ready_when_the_time_is_up_is_the_only_one(monkeypatch):
-    begun: list[Exchange] = []
-    really = Exchange.begin
-    monkeypatch.setattr(Exchange, "begin", lambda self, *rest: (begun.append(self), really(self, *rest)))
+async def test_an_answer_that_is_ready_when_the_time_is_up_is_the_only_one():
     engine = FakeEngine()
     application = fake_application(engine, engine_manifest(), max_request_seconds=60)
     async with application.running():
         engine.hold()
         statuses: list[int] = []
         assert application.express is not None
-        head = Head("/v1/embeddings", [], 18)
-        body = b'{"input": "a text"}'
-        assert application.express.begin(head, body, Connection(), lambda status, *_: statuses.append(status))
-        future = begun[0]._admitted.work.future
-        future.set_result(Embedded(vector_of([1])[None], 0.0, 0.0))
-        begun[0]._expire()
-        begun[0]._leave()
-        await until(lambda: statuses)
+        exchange = application.express.exchange(
+            Head("/v1/embeddings", []), b'{"input": "a"}', Connection(), lambda status, *_: statuses.append(status)
+        )
+        assert exchange is not None
+        exchange.begin()
+        exchange._admitted.work.future.set_result(Embedded(vector_of([1])[None], 0.0, 0.0))
+        exchange._expire()
+        exchange._leave()
+        await until(lambda: bool(statuses))
         engine.release()
     assert statuses == [200]
 
 
-class Anything:
-    """Knows a head of every request."""
-
-    def __init__(self, length: int) -> None:
-        self.length = length
-
-    def head_of(self, _: object) -> Head:
-        return Head("/v1/embeddings", [], self.length)
+def request_of(length: int = 3, body: bytes = b"abc", header: bytes = b"x: y") -> bytes:
+    return b"POST /v1/embeddings HTTP/1.1\r\n%b\r\nContent-Length: %d\r\nhost: x\r\n\r\n%b" % (header, length, body)
 
 
-def test_a_head_is_known_with_a_body_of_its_length_only():
-    heads = KnownHeads(cast("Express", Anything(3)))
-    request = b"POST /v1/embeddings HTTP/1.1\r\ncontent-length: 3\r\n\r\nabc"
-    assert heads.find(request) is None
-    heads.learn(request + b"d", {})
-    assert heads.find(request) is None
-    heads.learn(request, {})
-    assert heads.find(request) == (Head("/v1/embeddings", [], 3), b"abc")
-    for other in (request[:-1], request + b"d", b" " + request, b"", b"abc", END):
-        assert heads.find(other) is None
+def test_a_request_is_its_head_and_a_body_of_the_length_that_it_says():
+    request = framed(request_of())
+    assert request is not None
+    assert request.body == b"abc"
+    assert request.head == request_of(0, b"").replace(b"0", b"", 1)
+    longer = framed(request_of(12, b"abcdefghijkl"))
+    assert longer is not None
+    assert longer.head == request.head
+    whole = request_of()
+    for other in (whole[:-1], whole + b"d", whole[:40], b"", b"abc", END, END + whole, whole + whole):
+        assert framed(other) is None
+    assert framed(request_of(header=b"x: " + b"y" * MOST_BYTES)) is None
+    assert framed(request_of(header=b"transfer-encoding: chunked").replace(b"Content-Length", b"x")) is None
 
 
-def test_only_so_many_heads_are_kept():
-    heads = KnownHeads(cast("Express", Anything(1)))
-    requests = [b"POST /v1/embeddings HTTP/1.1\r\nx: %d\r\n\r\na" % number for number in range(2 * MOST_HEADS + 1)]
+def test_only_so_many_heads_are_known_and_the_oldest_goes_first():
+    heads = KnownHeads()
+    requests = [framed(request_of(header=b"x: %d" % number)) for number in range(MOST_HEADS + 3)]
     for request in requests:
-        heads.learn(request, {})
-        assert heads.find(request) is not None
-    assert sum(heads.find(request) is not None for request in requests) <= MOST_HEADS
-    long = b"POST /v1/embeddings HTTP/1.1\r\nx: %b\r\n\r\na" % (b"y" * MOST_BYTES)
-    heads.learn(long, {})
-    assert heads.find(long) is None
+        assert request is not None
+        heads.learn(request, Head("/v1/embeddings", []))
+    assert [request in heads for request in requests if request] == [False] * 3 + [True] * MOST_HEADS
+
+
+def test_texts_of_all_lengths_have_one_head(short):
+    with running_server() as server, client_of(server) as client:
+        for length in range(1, 60):
+            assert client.ask(post({"input": "x" * length})).status == "HTTP/1.1 200 OK"
+    assert short == ["x" * length for length in range(2, 60)]
+
+
+def test_a_prompt_that_is_long_itself_is_not_tokenised_between_other_requests(short):
+    long = engine_manifest(prompts={"long": "w " * 600}, default_prompt=None)
+    with running_server(long) as server, client_of(server) as client:
+        assert {client.ask(post(TEXT)).status for _ in range(3)} == {"HTTP/1.1 200 OK"}
+    assert short == []
+
+
+def test_bodies_may_be_no_larger_than_elsewhere(short):
+    with running_server(max_request_bytes=1024) as server, client_of(server) as client:
+        assert client.ask(post(TEXT)).status == "HTTP/1.1 200 OK"
+        assert client.ask(post({**TEXT, "user": "u" * 1000})).status == "HTTP/1.1 413 Request Entity Too Large"
+        assert short == []
+
+
+def test_who_may_not_ask_is_not_remembered(tmp_path, monkeypatch, short):
+    learned: list[Head] = []
+    monkeypatch.setattr(KnownHeads, "learn", lambda _, __, head: learned.append(head))
+    (tmp_path / "keys").write_text("right", encoding="utf-8")
+    with running_server(api_keys_files=[tmp_path / "keys"]) as server, client_of(server) as client:
+        for _ in range(2):
+            assert client.ask(post(TEXT, "api-key: wrong")).status == "HTTP/1.1 401 Unauthorized"
+        assert learned == []
+        assert client.ask(post(TEXT, "x-other: 1", "api-key: right")).status == "HTTP/1.1 200 OK"
+    assert learned == [Head("/v1/embeddings", [(b"api-key", b"right")])]
+    assert short == []
