@@ -13,10 +13,8 @@ from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
 
 from embedplane_server.http_connection import AgingConnection, written
 from embedplane_server.http_heads import Framed, KnownHeads, framed
-from embedplane_server.routes.connection import Header
+from embedplane_server.routes.connection import CLOSE, Header
 from embedplane_server.routes.express import Express
-
-CLOSE = (b"connection", b"close")
 
 
 def express_connections(express: Express) -> type[AgingConnection]:

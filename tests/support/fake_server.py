@@ -14,6 +14,7 @@ from embedplane_server.app import Application
 from embedplane_server.builders.manifest import EngineManifest
 from embedplane_server.http_server import DrainingServer, http_server, listen
 from embedplane_server.model.description import Kind
+from embedplane_server.scheduling.work import Lane
 from tests.support.fake_engine import MANIFESTS, FakeEngine, engine_manifest, fake_application, serve_settings
 
 
@@ -30,6 +31,10 @@ class RunningServer:
     @property
     def url(self) -> str:
         return f"http://127.0.0.1:{self.port}"
+
+    @property
+    def queued_inputs(self) -> int:
+        return sum(self.application.scheduler.queued(lane).inputs for lane in Lane)
 
 
 @contextmanager

@@ -11,6 +11,8 @@ from starlette.types import Scope
 
 CONNECTION = "connection"
 Header = tuple[bytes, bytes]
+CLOSE: Header = (b"connection", b"close")
+"""The header of an answer after which the connection ends."""
 
 
 class Connection:

@@ -19,7 +19,7 @@ from embedplane_server.lifecycle import Lifecycle
 from embedplane_server.metrics import Metrics
 from embedplane_server.retirement import Retirement
 from embedplane_server.routes.authorization import check_key
-from embedplane_server.routes.connection import Connection, Header, connection_of
+from embedplane_server.routes.connection import CLOSE, Connection, Header, connection_of
 from embedplane_server.routes.errors import INTERNAL, error_response, verdict_on
 from embedplane_server.routes.traced import note_refusal
 from embedplane_server.self_check import Checked
@@ -89,8 +89,7 @@ class Edge:
         try:
             await self._serve(scope, receive, send_with_headers)
         except Exception as error:  # whatever went wrong, the client gets an answer
-            self.note(error, request_id)
-            note_refusal(scope, verdict_on(error).reason)
+            note_refusal(scope, self.note(error, request_id))
             if not status:
                 await error_response(error, scope["method"], scope["path"])(scope, receive, send_with_headers)
         self.count(scope["path"], status)
@@ -114,15 +113,16 @@ class Edge:
         if not any(name == VECTOR_SPACE for name, _ in full):
             full.append(self._vector_space)
         if self._is_to_close(connection, status):
-            full.append((b"connection", b"close"))
+            full.append(CLOSE)
         return full
 
-    def note(self, error: Exception, request_id: bytes) -> None:
-        """Count a failure, and log it where it is our own."""
+    def note(self, error: Exception, request_id: bytes) -> str:
+        """Count a failure, log it where it is our own, and return the reason as which it counts."""
         verdict = verdict_on(error)
         self._metrics.rejected(verdict.reason)
         if verdict is INTERNAL:
             logger.error("request %s failed", request_id.decode("ascii"), exc_info=error)
+        return verdict.reason
 
     def count(self, path: str, status: int) -> None:
         """Count an answer."""

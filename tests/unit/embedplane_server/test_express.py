@@ -5,20 +5,18 @@ The first request of a head is parsed, the second one of the same bytes need not
 
 import json
 import re
-import socket
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from typing import Any
 
 import httpx
 import pytest
 
 from embedplane_server import http_server
-from embedplane_server.http_heads import END, MOST_BYTES, MOST_HEADS, KnownHeads, framed
+from embedplane_server.http_heads import END, KnownHeads
 from embedplane_server.routes.connection import Connection
 from embedplane_server.routes.express import Exchange, Head
-from embedplane_server.scheduling.work import Embedded, Lane
+from embedplane_server.scheduling.work import Embedded
 from embedplane_server.settings import DimensionsPolicy
 from tests.support.eventually import until
 from tests.support.fake_engine import (
@@ -30,62 +28,11 @@ from tests.support.fake_engine import (
     vector_of,
 )
 from tests.support.fake_server import RunningServer, running_server
+from tests.support.raw_http import Client
 from tests.support.waiting import wait_for
 
 TEXT = {"model": "minilm", "input": "some text"}
-EACH_ITS_OWN = {"date", "x-request-id", *(f"x-embedplane-{name}-ms" for name in ("queue", "inference", "tokenization"))}
-EACH_ITS_OWN |= {"x-embedplane-total-ms"}
 TIMES = re.compile(r"^(?:process_|python_)|_sum\{|_bucket\{|_created\{|busy_seconds")
-
-
-@dataclass
-class Answer:
-    """An answer as it came over the wire."""
-
-    status: str
-    headers: dict[str, str]
-    body: bytes
-
-    @property
-    def told(self) -> tuple[str, dict[str, str], bytes]:
-        """What two answers to the same request have in common."""
-        headers = {name: "" if name in EACH_ITS_OWN else value for name, value in self.headers.items()}
-        return self.status, headers, self.body
-
-
-class Client:
-    """A connection over which bytes are sent as they are."""
-
-    def __init__(self, port: int, receive_bytes: int = 0) -> None:
-        self.socket = socket.socket()
-        if receive_bytes:
-            self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_bytes)
-        self.socket.settimeout(20)
-        self.socket.connect(("127.0.0.1", port))
-        self._received = b""
-
-    def ask(self, request: bytes) -> Answer:
-        self.socket.sendall(request)
-        return self.answer()
-
-    def answer(self) -> Answer:
-        head = self._until(lambda: self._received.find(END) + len(END) if END in self._received else 0)
-        status, *lines = head.decode("latin-1").rstrip().split("\r\n")
-        headers = dict(line.split(": ", 1) for line in lines)
-        length = int(headers["content-length"])
-        body = self._until(lambda: length if len(self._received) >= length else 0) if length else b""
-        return Answer(status, headers, body)
-
-    def is_closed(self) -> bool:
-        return not self._received and self.socket.recv(1) == b""
-
-    def _until(self, end: Callable[[], int]) -> bytes:
-        while not (size := end()):
-            part = self.socket.recv(1 << 16)
-            assert part, f"the connection was closed after {self._received!r}"
-            self._received += part
-        found, self._received = self._received[:size], self._received[size:]
-        return found
 
 
 @contextmanager
@@ -99,10 +46,6 @@ def post(body: Any, *headers: str, path: str = "/v1/embeddings") -> bytes:
     content = body if isinstance(body, bytes) else json.dumps(body).encode()
     lines = "".join(f"{line}\r\n" for line in ("host: x", *headers, f"content-length: {len(content)}"))
     return f"POST {path} HTTP/1.1\r\n{lines}\r\n".encode() + content
-
-
-def queued_inputs(server: RunningServer) -> int:
-    return sum(server.application.scheduler.queued(lane).inputs for lane in Lane)
 
 
 def counts(server: RunningServer) -> dict[str, float]:
@@ -334,7 +277,7 @@ def test_a_request_that_takes_too_long_gets_504_and_frees_its_work(short):
         assert short[-1] == "some text"
         assert late.status == "HTTP/1.1 504 Gateway Timeout"
         assert json.loads(late.body)["error"]["code"] == "request_timeout"
-        assert queued_inputs(server) == 0
+        assert server.queued_inputs == 0
         assert (
             counts(server)['embedplane_tokens_total{model="minilm",outcome="cancelled",vector_space="' + SPACE + '"}']
             == 4
@@ -351,8 +294,8 @@ def test_a_client_that_leaves_frees_its_work(short):
             other.socket.sendall(post({"input": "w " * 10}))
             server.engine.wait_until_busy()
             client.socket.sendall(post(TEXT))
-            wait_for("it waits", lambda: queued_inputs(server) == 1)
-        wait_for("it waits no more", lambda: queued_inputs(server) == 0)
+            wait_for("it waits", lambda: server.queued_inputs == 1)
+        wait_for("it waits no more", lambda: server.queued_inputs == 0)
         assert short[-1] == "some text"
         left = counts(server)
         labels = f'model="minilm",reason="client_left",vector_space="{SPACE}"'
@@ -401,34 +344,6 @@ async def test_an_answer_that_is_ready_when_the_time_is_up_is_the_only_one():
         await until(lambda: bool(statuses))
         engine.release()
     assert statuses == [200]
-
-
-def request_of(length: int = 3, body: bytes = b"abc", header: bytes = b"x: y") -> bytes:
-    return b"POST /v1/embeddings HTTP/1.1\r\n%b\r\nContent-Length: %d\r\nhost: x\r\n\r\n%b" % (header, length, body)
-
-
-def test_a_request_is_its_head_and_a_body_of_the_length_that_it_says():
-    request = framed(request_of())
-    assert request is not None
-    assert request.body == b"abc"
-    assert request.head == request_of(0, b"").replace(b"0", b"", 1)
-    longer = framed(request_of(12, b"abcdefghijkl"))
-    assert longer is not None
-    assert longer.head == request.head
-    whole = request_of()
-    for other in (whole[:-1], whole + b"d", whole[:40], b"", b"abc", END, END + whole, whole + whole):
-        assert framed(other) is None
-    assert framed(request_of(header=b"x: " + b"y" * MOST_BYTES)) is None
-    assert framed(request_of(header=b"transfer-encoding: chunked").replace(b"Content-Length", b"x")) is None
-
-
-def test_only_so_many_heads_are_known_and_the_oldest_goes_first():
-    heads = KnownHeads()
-    requests = [framed(request_of(header=b"x: %d" % number)) for number in range(MOST_HEADS + 3)]
-    for request in requests:
-        assert request is not None
-        heads.learn(request, Head("/v1/embeddings", []))
-    assert [request in heads for request in requests if request] == [False] * 3 + [True] * MOST_HEADS
 
 
 def test_texts_of_all_lengths_have_one_head(short):

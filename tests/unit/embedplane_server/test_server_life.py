@@ -15,7 +15,6 @@ import pytest
 
 from embedplane_server.errors import PermanentError
 from embedplane_server.http_server import listen
-from embedplane_server.scheduling.work import Lane
 from tests.support.fake_server import RunningServer, running_server
 from tests.support.waiting import wait_for
 
@@ -41,10 +40,6 @@ def ask(connection: http.client.HTTPConnection, path: str = "/v1/embeddings", bo
 
 def connect(server: RunningServer) -> http.client.HTTPConnection:
     return http.client.HTTPConnection("127.0.0.1", server.port, timeout=10)
-
-
-def queued_inputs(server: RunningServer) -> int:
-    return sum(server.application.scheduler.queued(lane).inputs for lane in Lane)
 
 
 def is_closed(connection: http.client.HTTPConnection) -> bool:
@@ -79,7 +74,7 @@ def test_overload_closes_the_connection(server):
     server.engine.hold()
     with httpx.Client() as client, socket.create_connection(("127.0.0.1", server.port)) as held:
         held.sendall(raw_request({"input": ["w " * 50] * 19}))
-        soon("the queue is full", lambda: queued_inputs(server) > 10)
+        soon("the queue is full", lambda: server.queued_inputs > 10)
         answer = client.post(f"{server.url}/v1/embeddings", json={"input": ["w " * 50] * 9})
         assert answer.status_code == 429
         assert answer.headers["connection"] == "close"
@@ -95,8 +90,8 @@ def test_a_client_that_leaves_frees_its_work(server):
     with socket.create_connection(("127.0.0.1", server.port)) as client:
         client.sendall(raw_request({"input": ["w " * 30] * 20}))
         server.engine.wait_until_busy()
-        soon("its inputs wait", lambda: queued_inputs(server) > 0)
-    soon("its inputs are gone", lambda: queued_inputs(server) == 0)
+        soon("its inputs wait", lambda: server.queued_inputs > 0)
+    soon("its inputs are gone", lambda: server.queued_inputs == 0)
     server.engine.release()
     metrics = httpx.get(f"{server.url}/metrics").text
     assert 'embedplane_rejected_total{model="minilm",reason="client_left"' in metrics
@@ -109,7 +104,7 @@ def test_a_request_that_takes_too_long_gets_504_and_frees_its_work():
         answer = httpx.post(f"{server.url}/v1/embeddings", json={"input": ["w " * 30] * 20})
         assert answer.status_code == 504
         assert answer.json()["error"]["code"] == "request_timeout"
-        assert queued_inputs(server) == 0
+        assert server.queued_inputs == 0
 
 
 def test_a_body_that_is_too_large_is_answered_although_the_client_still_sends(server):
@@ -128,7 +123,7 @@ def test_probes_answer_while_the_queue_is_full(server):
     server.engine.hold()
     with socket.create_connection(("127.0.0.1", server.port)) as client:
         client.sendall(raw_request({"input": ["w " * 50] * 19}))
-        soon("the queue is full", lambda: queued_inputs(server) > 10)
+        soon("the queue is full", lambda: server.queued_inputs > 10)
         assert httpx.get(f"{server.url}/health/live").status_code == 200
         assert httpx.get(f"{server.url}/health/ready").status_code == 200
 
@@ -166,7 +161,7 @@ async def test_a_drain_finishes_what_is_queued(server):
             asyncio.create_task(client.post(f"{server.url}/v1/embeddings", json={"input": ["w " * 40] * 3}))
             for _ in range(5)
         ]
-        await asyncio.to_thread(soon, "all wait", lambda: queued_inputs(server) >= 9)
+        await asyncio.to_thread(soon, "all wait", lambda: server.queued_inputs >= 9)
         server.server.begin_draining()
         await asyncio.to_thread(soon, "the drain delay is over", lambda: server.server.should_exit)
         server.engine.release()
